@@ -1,0 +1,134 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// check notes every value that is well-formed and still wrong.
+func (c *Config) check(r *reader) {
+	at := func(path string) int { return r.lines[path] }
+	if c.Data == "" {
+		r.mistake(at("data"), "data: a directory is needed")
+	}
+	oneOf := func(path, value string, allowed ...string) {
+		for _, a := range allowed {
+			if value == a {
+				return
+			}
+		}
+		r.mistake(at(path), "%s: %q is not one of %q", path, value, allowed)
+	}
+	oneOf("tls.min_version", c.TLS.MinVersion, "1.3", "1.2")
+	oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		r.mistake(max(at("tls.certificate"), at("tls.key")), "tls.certificate and tls.key go together: one of them is missing")
+	}
+	if c.IMAP.Autologout < 30*time.Minute {
+		r.mistake(at("imap.autologout"), "imap.autologout: at least \"30m\" (RFC 9051 5.4)")
+	}
+	atLeast := func(path string, n, least int64, unit string) {
+		if n < least {
+			r.mistake(at(path), "%s: at least %d%s", path, least, unit)
+		}
+	}
+	atLeast("imap.sessions_per_account", int64(c.IMAP.Sessions), 1, "")
+	atLeast("imap.max_message", int64(c.IMAP.MaxMessage), 64<<10, " octets")
+	atLeast("lmtp.max_message", int64(c.LMTP.MaxMessage), 64<<10, " octets")
+	atLeast("lmtp.max_recipients", int64(c.LMTP.Recipients), 100, " (RFC 5321 4.5.3.1.8)")
+	if len(c.LMTP.Detail) > 1 || strings.ContainsAny(c.LMTP.Detail, "@. \"") {
+		r.mistake(at("lmtp.detail_separator"), "lmtp.detail_separator: one character, as in \"+\", or nothing")
+	}
+	c.checkListeners(r, "listen.imaps", c.Listen.IMAPS)
+	c.checkListeners(r, "listen.imap", c.Listen.IMAP)
+	c.checkListeners(r, "listen.lmtp", c.Listen.LMTP)
+	if len(c.Listen.IMAPS)+len(c.Listen.IMAP)+len(c.Listen.LMTP) == 0 {
+		r.mistake(0, "no listener is left: give one of listen.imaps, listen.imap and listen.lmtp")
+	}
+	c.checkNames(r)
+}
+
+func (c *Config) checkListeners(r *reader, kind string, list []Listener) {
+	for i, l := range list {
+		path := fmt.Sprintf("%s[%d]", kind, i)
+		line := max(r.lines[path+".address"], r.lines[path])
+		if err := checkAddress(l.Address); err != nil {
+			r.mistake(line, "%s.address: %s", kind, err)
+			continue
+		}
+		for _, n := range l.Networks {
+			if _, err := netip.ParsePrefix(n); err != nil {
+				r.mistake(r.lines[path+".networks"], "%s.networks: %q is no network: write it as in \"192.0.2.0/24\"", kind, n)
+			}
+		}
+		if l.Plaintext && kind == "listen.imaps" {
+			r.mistake(r.lines[path+".plaintext"], "listen.imaps.plaintext: IMAPS is TLS; declare the listener under listen.imap")
+		}
+		if local := isLocal(l.Address); !local && len(l.Networks) == 0 {
+			switch {
+			case l.Plaintext:
+				r.mistake(line, "%s %s: plaintext needs a loopback address, a Unix socket, or networks", kind, l.Address)
+			case kind == "listen.lmtp":
+				r.mistake(line, "%s %s: LMTP has no password, so it needs a loopback address, a Unix socket, or networks", kind, l.Address)
+			}
+		}
+	}
+}
+
+func checkAddress(address string) error {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("%q: the path of a Unix socket begins with /", address)
+		}
+		return nil
+	}
+	if name, ok := strings.CutPrefix(address, "systemd:"); ok {
+		if name == "" {
+			return fmt.Errorf("%q: the socket's FileDescriptorName is missing", address)
+		}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return fmt.Errorf("%q is no address: write HOST:PORT, [IPV6]:PORT, unix:/PATH or systemd:NAME", address)
+	}
+	return nil
+}
+
+func isLocal(address string) bool {
+	if strings.HasPrefix(address, "unix:") || strings.HasPrefix(address, "systemd:") {
+		return true // a systemd socket's address is the unit's affair
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// checkNames looks at the default mailboxes' names: no two alike.
+func (c *Config) checkNames(r *reader) {
+	seen := map[string]string{"inbox": "INBOX"}
+	for _, m := range []struct{ key, name string }{
+		{"drafts", c.Mailboxes.Drafts}, {"sent", c.Mailboxes.Sent}, {"archive", c.Mailboxes.Archive},
+		{"junk", c.Mailboxes.Junk}, {"trash", c.Mailboxes.Trash},
+	} {
+		if m.name == "" {
+			continue
+		}
+		path, folded := "mailboxes."+m.key, strings.ToLower(m.name)
+		if other, taken := seen[folded]; taken {
+			r.mistake(r.lines[path], "%s: %q is the name of %s already", path, m.name, other)
+		}
+		seen[folded] = path
+	}
+}

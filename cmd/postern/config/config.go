@@ -1,0 +1,160 @@
+// Package config is Postern's configuration: what can be set, what each setting
+// means and what it is when nobody sets it. The file is TOML and read strictly:
+// every mistake in it is reported at once, each with its line. Nothing below
+// the roof knows that a file exists; cmd/postern hands plain fields down.
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is every setting. The struct is the one owner of names, defaults
+// (Default) and explanations (the doc tags): Read, Show and docs/configuration.md
+// follow from it.
+type Config struct {
+	Data      string    `toml:"data" doc:"Directory of the embedded store and everything else Postern keeps."`
+	Hostname  string    `toml:"hostname" doc:"Name this server goes by in greetings, in trace headers and in a self-made certificate. Empty: the machine's own."`
+	Listen    Listen    `toml:"listen" doc:"Where Postern listens. Each kind may be given any number of times."`
+	TLS       TLS       `toml:"tls" doc:"Certificates and versions."`
+	Auth      Auth      `toml:"auth" doc:"Signing in."`
+	Mailboxes Mailboxes `toml:"mailboxes" doc:"Mailboxes a new account gets beside INBOX, with their special use, subscribed. An empty name leaves one out."`
+	IMAP      IMAP      `toml:"imap" doc:"IMAP sessions."`
+	LMTP      LMTP      `toml:"lmtp" doc:"Delivery."`
+	Store     Store     `toml:"store" doc:"The embedded store."`
+	Log       Log       `toml:"log" doc:"The log, on standard error."`
+	Control   Control   `toml:"control" doc:"The socket by which the postern commands reach a running server."`
+}
+
+// Listen is where each kind of listener listens.
+type Listen struct {
+	IMAPS []Listener `toml:"imaps" doc:"IMAP inside TLS."`
+	IMAP  []Listener `toml:"imap" doc:"IMAP with STARTTLS; no password is taken before TLS unless plaintext is allowed."`
+	LMTP  []Listener `toml:"lmtp" doc:"LMTP, for the mail server that hands mail over."`
+}
+
+// Listener is one address.
+type Listener struct {
+	Address   string   `toml:"address" doc:"HOST:PORT, [IPV6]:PORT, unix:PATH, or systemd:NAME for an inherited socket of that FileDescriptorName."`
+	Plaintext bool     `toml:"plaintext" doc:"Take passwords without TLS. Only on loopback, on a Unix socket, or with networks."`
+	Networks  []string `toml:"networks" doc:"Networks (CIDR) whose clients may connect; empty: all. Needed for plaintext and for LMTP on an address that is not loopback."`
+	Owner     string   `toml:"owner" doc:"User that owns the Unix socket; empty: whoever runs Postern."`
+	Group     string   `toml:"group" doc:"Group of the Unix socket."`
+	Mode      Mode     `toml:"mode" doc:"Permissions of the Unix socket, in octal."`
+}
+
+// TLS is certificates and versions.
+type TLS struct {
+	MinVersion  string `toml:"min_version" doc:"\"1.3\", or \"1.2\" for old clients (ECDHE with AEAD only)."`
+	Certificate string `toml:"certificate" doc:"PEM file of the certificate chain. Empty, with key: Postern makes one of its own, which clients must be told to trust."`
+	Key         string `toml:"key" doc:"PEM file of the private key; not readable by others."`
+}
+
+// Auth is signing in.
+type Auth struct {
+	Remember time.Duration `toml:"remember" doc:"How long a verified password is remembered (in memory, under a keyed hash), so that a client with five connections costs one hash."`
+}
+
+// Mailboxes are the names of the mailboxes of a new account.
+type Mailboxes struct {
+	Drafts  string `toml:"drafts"`
+	Sent    string `toml:"sent"`
+	Archive string `toml:"archive"`
+	Junk    string `toml:"junk"`
+	Trash   string `toml:"trash"`
+}
+
+// IMAP is what concerns IMAP sessions.
+type IMAP struct {
+	Autologout    time.Duration `toml:"autologout" doc:"How long a signed-in session may be silent; at least 30m (RFC 9051 5.4)."`
+	Sessions      int           `toml:"sessions_per_account" doc:"Sessions one account may have at a time."`
+	MaxMessage    Size          `toml:"max_message" doc:"Largest message APPEND takes, announced as APPENDLIMIT."`
+	DisabledCaps  []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
+	PlainNetworks []string      `toml:"-"`
+}
+
+// LMTP is what concerns delivery.
+type LMTP struct {
+	MaxMessage Size   `toml:"max_message" doc:"Largest message LMTP takes, announced as SIZE."`
+	Recipients int    `toml:"max_recipients" doc:"Recipients of one message."`
+	Detail     string `toml:"detail_separator" doc:"user+detail@domain is delivered to the mailbox detail where it exists. Empty: off."`
+}
+
+// Store is what concerns the embedded store.
+type Store struct {
+	Reserve     Size          `toml:"reserve" doc:"Room on the disk below which nothing more is written: clients get NO [UNAVAILABLE], LMTP 452, until there is room again."`
+	Cache       Size          `toml:"cache" doc:"Memory for the store's block cache."`
+	ExpungeHold time.Duration `toml:"expunge_hold" doc:"How long expunged mail is kept for sessions that still show it."`
+}
+
+// Log is what concerns the log.
+type Log struct {
+	Format string `toml:"format" doc:"\"auto\" (text on a terminal and under systemd alike), \"text\" or \"json\"."`
+	Level  string `toml:"level" doc:"\"debug\", \"info\", \"warn\" or \"error\"."`
+}
+
+// Control is the control socket.
+type Control struct {
+	Socket string `toml:"socket" doc:"Path of the control socket, mode 0600. Empty: control.sock in the data directory."`
+}
+
+// Default is the configuration of a server nobody has configured.
+func Default() Config {
+	return Config{
+		Data: "/var/lib/postern",
+		Listen: Listen{
+			IMAPS: []Listener{{Address: "[::]:993"}, {Address: "0.0.0.0:993"}},
+			IMAP:  []Listener{{Address: "[::]:143"}, {Address: "0.0.0.0:143"}},
+			LMTP:  []Listener{{Address: "unix:/run/postern/lmtp.sock", Mode: 0o660}},
+		},
+		TLS:       TLS{MinVersion: "1.3"},
+		Auth:      Auth{Remember: 10 * time.Minute},
+		Mailboxes: Mailboxes{Drafts: "Drafts", Sent: "Sent", Archive: "Archive", Junk: "Junk", Trash: "Trash"},
+		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, DisabledCaps: []string{}},
+		LMTP:      LMTP{MaxMessage: 64 << 20, Recipients: 1000, Detail: "+"},
+		Store:     Store{Reserve: 256 << 20, Cache: 64 << 20, ExpungeHold: 24 * time.Hour},
+		Log:       Log{Format: "auto", Level: "info"},
+	}
+}
+
+// listenerDefault is what a [[listen.…]] table starts from.
+func listenerDefault() Listener { return Listener{Mode: 0o660, Networks: []string{}} }
+
+// Size is a number of octets, written as in "64 MiB".
+type Size int64
+
+var sizeUnits = []struct {
+	name string
+	size Size
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+
+// String writes the size in the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range sizeUnits {
+		if s >= u.size && s%u.size == 0 {
+			return fmt.Sprintf("%d %s", s/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%d B", int64(s))
+}
+
+// ParseSize reads a size: a number and B, KiB, MiB or GiB.
+func ParseSize(text string) (Size, error) {
+	var n int64
+	var unit string
+	if _, err := fmt.Sscanf(text, "%d%s", &n, &unit); err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is no size: write a number and B, KiB, MiB or GiB, as in \"64 MiB\"", text)
+	}
+	for _, u := range sizeUnits {
+		if unit == u.name && n <= int64(1<<62/u.size) {
+			return Size(n) * u.size, nil
+		}
+	}
+	return 0, fmt.Errorf("%q has no unit known here: write B, KiB, MiB or GiB", text)
+}
+
+// Mode is permissions, written in octal as in "0660".
+type Mode uint32
+
+// String writes the mode in octal.
+func (m Mode) String() string { return fmt.Sprintf("%04o", uint32(m)) }

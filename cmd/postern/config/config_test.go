@@ -1,0 +1,165 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestShowIsReadBack(t *testing.T) {
+	changed := Default()
+	changed.Data = `/srv/"mail"`
+	changed.Listen.IMAPS = []Listener{{Address: "127.0.0.1:1993", Mode: 0o600, Networks: []string{"192.0.2.0/24", "2001:db8::/32"}}}
+	changed.Listen.IMAP = []Listener{{Address: "127.0.0.1:1143", Plaintext: true, Mode: 0o660, Networks: []string{}}}
+	changed.Listen.LMTP = []Listener{{Address: "unix:/run/x", Owner: "root", Group: "postfix", Mode: 0o666, Networks: []string{}}}
+	changed.IMAP.Autologout = 90*time.Minute + 5*time.Second
+	changed.IMAP.DisabledCaps = []string{"MOVE"}
+	changed.Store.Cache = 3<<20 + 1
+	for name, want := range map[string]Config{"defaults": Default(), "changed": changed} {
+		var text bytes.Buffer
+		if err := Show(&text, want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Parse("shown", text.Bytes())
+		if err != nil {
+			t.Fatalf("%s: what Show wrote is not read back: %v\n%s", name, err, &text)
+		}
+		var again bytes.Buffer
+		if err := Show(&again, got); err != nil {
+			t.Fatal(err)
+		}
+		if again.String() != text.String() {
+			t.Errorf("%s: shown again it differs:\n%s", name, &again)
+		}
+		if name == "changed" && !reflect.DeepEqual(got, want) {
+			t.Errorf("read back as\n%+v\nwant\n%+v", got, want)
+		}
+	}
+}
+
+func TestEveryMistakeIsListedWithItsLine(t *testing.T) {
+	const file = `data = 7
+hostnam = "x"
+
+[tls]
+min_version = "1.1"
+certificate = "/a"
+
+[imap]
+autologout = "5m"
+max_message = "64 MB"
+sessions_per_account = "many"
+
+[[listen.imaps]]
+address = "993"
+nets = []
+
+[[listen.imap]]
+address = "0.0.0.0:143"
+plaintext = true
+
+[listen.lmtp]
+address = "unix:/x"
+
+[mailboxes]
+sent = "Inbox"
+sent = "Sent"
+
+[nonsense]
+a = 1
+`
+	_, err := Parse("postern.toml", []byte(file))
+	var m *Mistakes
+	if !errors.As(err, &m) {
+		t.Fatalf("got %v", err)
+	}
+	want := []string{
+		"postern.toml:1: data: expected a string in quotes",
+		"postern.toml:2: unknown setting hostnam: did you mean hostname?",
+		`postern.toml:5: tls.min_version: "1.1" is not one of ["1.3" "1.2"]`,
+		"postern.toml:6: tls.certificate and tls.key go together: one of them is missing",
+		`postern.toml:9: imap.autologout: at least "30m" (RFC 9051 5.4)`,
+		`postern.toml:10: imap.max_message: "64 MB" has no unit known here: write B, KiB, MiB or GiB`,
+		"postern.toml:11: imap.sessions_per_account: expected a whole number",
+		`postern.toml:14: listen.imaps.address: "993" is no address: write HOST:PORT, [IPV6]:PORT, unix:/PATH or systemd:NAME`,
+		"postern.toml:15: unknown setting listen.imaps[0].nets: known here are address, plaintext, networks, owner, group, mode",
+		"postern.toml:18: listen.imap 0.0.0.0:143: plaintext needs a loopback address, a Unix socket, or networks",
+		"postern.toml:21: listen.lmtp may be given several times: write [[listen.lmtp]]",
+		"postern.toml:26: mailboxes.sent was given on line 25 already",
+		"postern.toml:28: unknown setting nonsense: known here are data, hostname, listen, tls, auth, mailboxes, imap, lmtp, store, log, control",
+	}
+	if got := strings.Split(err.Error(), "\n"); !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", err, strings.Join(want, "\n"))
+	}
+}
+
+func TestSyntaxErrorHasItsLineAndKeepsEarlierMistakes(t *testing.T) {
+	_, err := Parse("f", []byte("a = 1\n\n[tls\nx = 2\n"))
+	if err == nil || !strings.Contains(err.Error(), "f:1: unknown setting a") || !strings.Contains(err.Error(), "f:3: this is not TOML") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestListenersReplaceDefaults(t *testing.T) {
+	c, err := Parse("f", []byte("[listen]\nimap = []\n[[listen.imaps]]\naddress = \"127.0.0.1:1\"\n[[listen.imaps]]\naddress = \"[::1]:1\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Listen.IMAP) != 0 || len(c.Listen.IMAPS) != 2 || len(c.Listen.LMTP) != 1 {
+		t.Errorf("got %+v", c.Listen)
+	}
+}
+
+func TestEverySettingIsExplained(t *testing.T) {
+	var walk func(path string, typ reflect.Type)
+	walk = func(path string, typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name := join(path, f.Tag.Get("toml"))
+			if f.Tag.Get("toml") == "-" {
+				continue
+			}
+			if f.Tag.Get("doc") == "" && path != "mailboxes" {
+				t.Errorf("%s has no doc tag", name)
+			}
+			switch {
+			case f.Type.Kind() == reflect.Struct:
+				walk(name, f.Type)
+			case f.Type == reflect.TypeFor[[]Listener]():
+				walk(name, reflect.TypeFor[Listener]())
+			}
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]Size{"1 B": 1, "64 MiB": 64 << 20, "3GiB": 3 << 30, "0 B": 0} {
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("%q: got %d, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "64", "MiB", "-1 B", "1 MB", "9999999999999 GiB"} {
+		if got, err := ParseSize(text); err == nil {
+			t.Errorf("%q: got %d, want an error", text, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("data = \"/x\"\n[[listen.imaps]]\naddress = \"[::]:993\"\n"))
+	f.Add([]byte("[tls]\nmin_version = 1.2\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("f", data)
+		if err != nil {
+			return
+		}
+		var text bytes.Buffer
+		if err := Show(&text, c); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
