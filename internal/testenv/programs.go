@@ -1,0 +1,78 @@
+package testenv
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// How says how a program comes to the machine.
+type How int
+
+const (
+	// Installed: by apt-get with --no-install-recommends --no-remove. For clients and tools, which start nothing.
+	Installed How = iota
+	// Unpacked: its packages are downloaded and unpacked under build/peers, and its libraries found by
+	// LD_LIBRARY_PATH. For clients whose package would start a daemon.
+	Unpacked
+	// Rooted: unpacked as well, together with every library it loads, so that it runs in a root directory of its
+	// own. For servers: their paths are compiled in, and their packages replace each other and start services.
+	Rooted
+)
+
+// A Program is something tests need that is not ours.
+type Program struct {
+	Name     string // how tests ask for it
+	How      How
+	Packages []string // the Debian packages that bring it, without their dependencies
+	Binary   string   // where it then is: absolute where installed, below the root where unpacked
+	Why      string   // which tests ask for it
+}
+
+// Private reports whether the program is unpacked under build/peers instead of being installed.
+func (p Program) Private() bool { return p.How != Installed }
+
+// Programs returns the table, in the order of the names.
+func Programs() []Program {
+	table := []Program{
+		{Name: "gcc", How: Installed, Packages: []string{"gcc", "libc6-dev"}, Binary: "/usr/bin/gcc",
+			Why: "the race detector needs a C compiler"},
+		{Name: "openssl", How: Installed, Packages: []string{"openssl"}, Binary: "/usr/bin/openssl",
+			Why: "s_client is what a careful person tries first"},
+		{Name: "curl", How: Installed, Packages: []string{"curl"}, Binary: "/usr/bin/curl",
+			Why: "real client: imaps:// URLs"},
+		{Name: "python3", How: Installed, Packages: []string{"python3"}, Binary: "/usr/bin/python3",
+			Why: "real client: imaplib"},
+		{Name: "mbsync", How: Installed, Packages: []string{"isync"}, Binary: "/usr/bin/mbsync",
+			Why: "real client: two-way sync"},
+		{Name: "neomutt", How: Installed, Packages: []string{"neomutt"}, Binary: "/usr/bin/neomutt",
+			Why: "real client: a reader"},
+		{Name: "offlineimap", How: Installed, Packages: []string{"offlineimap3"}, Binary: "/usr/bin/offlineimap",
+			Why: "real client: two-way sync"},
+		{Name: "getmail", How: Installed, Packages: []string{"getmail6"}, Binary: "/usr/bin/getmail",
+			Why: "real client: retrieval"},
+		{Name: "imapfilter", How: Installed, Packages: []string{"imapfilter"}, Binary: "/usr/bin/imapfilter",
+			Why: "real client: server-side sorting by script"},
+		{Name: "fetchmail", How: Unpacked, Packages: []string{"fetchmail"}, Binary: "usr/bin/fetchmail",
+			Why: "real client: retrieval and hand-over; its package brings a daemon"},
+		{Name: "dovecot", How: Rooted, Packages: []string{"dovecot-core", "dovecot-imapd", "dovecot-lmtpd"},
+			Binary: "usr/sbin/dovecot", Why: "peer: the same dialogues are played against it"},
+		{Name: "postfix", How: Rooted, Packages: []string{"postfix"}, Binary: "usr/lib/postfix/sbin/master",
+			Why: "peer: mail goes through it into our LMTP"},
+	}
+	slices.SortFunc(table, func(a, b Program) int { return strings.Compare(a.Name, b.Name) })
+	return table
+}
+
+// Multiarch is Debian's name for this machine's library directory.
+func Multiarch() string {
+	switch runtime.GOARCH {
+	case "arm64":
+		return "aarch64-linux-gnu"
+	case "amd64":
+		return "x86_64-linux-gnu"
+	case "riscv64":
+		return "riscv64-linux-gnu"
+	}
+	return runtime.GOARCH + "-linux-gnu"
+}

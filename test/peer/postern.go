@@ -1,0 +1,110 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"postern/internal/testenv"
+)
+
+// Everything the tests know of Postern's command line and configuration stands in this file.
+
+// RaceVariable is the environment variable that, when set, has Postern itself built with the race detector.
+const RaceVariable = "POSTERN_TEST_RACE"
+
+// Postern builds ./cmd/postern from this checkout and starts it on free ports with an empty store in a directory of
+// the test's own.
+func Postern(t testing.TB) *Server {
+	t.Helper()
+	binary := posternBinary(t)
+	dir := t.TempDir()
+	certFile, keyFile := writeCertificate(t, dir)
+	ports := freePorts(t, 3)
+	config := filepath.Join(dir, "postern.toml")
+	text := posternConfig(filepath.Join(dir, "data"), certFile, keyFile, ports[0], ports[1], ports[2])
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	log := &lockedBuffer{}
+	start(t, exec.Command(binary, "serve", "--config", config), log)
+	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
+	defer cancel()
+	if err := awaitGreeting(ctx, ports[0], "* OK "); err != nil {
+		t.Fatalf("postern: %v\n%s", err, log)
+	}
+	return &Server{
+		Name: "postern", Plain: ports[0], TLS: ports[1], LMTP: ports[2], CertFile: certFile, log: log,
+		newAccount: func(t testing.TB, name, password string) {
+			t.Helper()
+			cmd := exec.Command(binary, "account", "add", "--config", config, name)
+			cmd.Stdin = strings.NewReader(password + "\n")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("postern account add: %v\n%s\nserver:\n%s", err, out, log)
+			}
+		},
+	}
+}
+
+// posternConfig is the configuration the tests run with: everything on loopback and on free ports.
+func posternConfig(data, certFile, keyFile, imap, imaps, lmtp string) string {
+	return fmt.Sprintf(`data = %q
+
+[tls]
+certificate = %q
+key = %q
+min_version = "1.2"   # Debian's older clients
+
+[[imap]]
+listen = %q
+
+[[imaps]]
+listen = %q
+
+[[lmtp]]
+listen = %q
+`, data, certFile, keyFile, imap, imaps, lmtp)
+}
+
+// posternBinary builds Postern once per test binary and returns its path.
+func posternBinary(t testing.TB) string {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(testenv.ModuleRoot(), "cmd", "postern")); err != nil {
+		testenv.Skip(t, "there is no ./cmd/postern to build: %v", err)
+	}
+	path, err := buildPostern()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// buildPostern builds into build/test, by way of a name of its own, so that test binaries that run side by side never
+// start a half-written program.
+var buildPostern = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(testenv.ModuleRoot(), "build", "test")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "postern")
+	args := []string{"build"}
+	if os.Getenv(RaceVariable) != "" {
+		args, path = append(args, "-race"), path+"-race"
+	}
+	draft := fmt.Sprintf("%s.%d", path, os.Getpid())
+	cmd := exec.Command("go", append(args, "-o", draft, "./cmd/postern")...)
+	cmd.Dir = testenv.ModuleRoot()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("building ./cmd/postern: %w\n%s", err, out.String())
+	}
+	return path, os.Rename(draft, path)
+})
