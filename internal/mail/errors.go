@@ -31,13 +31,14 @@ const (
 	PrivacyNeeded             // not without TLS
 	Corrupt                   // stored data does not check out
 	Canceled                  // given up because the client or the server went away
+	NoSpace                   // the disk is below its reserve: as Unavailable, and the other side should wait
 )
 
 var kindNames = [...]string{
 	"internal error", "unavailable", "not found", "already exists", "not permitted", "read-only",
 	"over quota", "too big", "limit reached", "cannot", "has children", "in use", "invalid",
 	"unknown charset", "unknown transfer encoding", "authentication failed", "not authorized",
-	"privacy required", "corrupt", "canceled",
+	"privacy required", "corrupt", "canceled", "no space",
 }
 
 // String names the kind for logs.

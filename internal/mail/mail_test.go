@@ -159,7 +159,7 @@ func TestKindOf(t *testing.T) {
 	if KindOf(cause) != Internal || Wrap(nil, Limit, "") != nil {
 		t.Error("a plain error is Internal, and no error stays none")
 	}
-	for k := Internal; k <= Canceled; k++ {
+	for k := Internal; k <= NoSpace; k++ {
 		if k.String() == "" || k.String() == fmt.Sprintf("kind %d", k) {
 			t.Errorf("kind %d has no name", k)
 		}
