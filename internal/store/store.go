@@ -76,7 +76,9 @@ type Store interface {
 	Directory() Directory
 	Shelf() Shelf
 
-	// Close releases the store once every call under way has ended.
+	// Close releases the store once every call under way has ended. Calls that
+	// come later, also those of bodies still open, give mail.Unavailable; a
+	// second Close does nothing.
 	Close() error
 }
 
@@ -92,8 +94,11 @@ type Account interface {
 	//
 	// Every body in e.Take must be under a lease or already marked for this
 	// account (a retry is harmless), else ErrLease; it bears this account's mark
-	// afterwards. Every body in e.Release loses this account's mark. Summaries
-	// in e.Summaries are written, those in e.Drop removed.
+	// afterwards. Every body in e.Release loses this account's mark; one that
+	// bears no such mark is passed over. Summaries in e.Summaries are written,
+	// those in e.Drop removed. What is in both lists is taken and then released,
+	// written and then dropped. An entry that nothing can mean (e.Last not above
+	// after) is mail.Invalid.
 	Commit(ctx context.Context, after mail.ModSeq, e Entry) error
 
 	// Since gives the records whose Last is above after, in order; each exactly
@@ -112,12 +117,15 @@ type Account interface {
 
 	// Save writes pages, all of s or nothing, only if every scope in it was
 	// last saved at its Was; otherwise ErrStale. It need not be durable when it
-	// returns, but is never durable before what it sums up is. In the same
-	// transaction, records up to s.Forget are forgotten.
+	// returns, but is never durable before what it sums up is, and is durable
+	// when a later Commit is. In the same transaction, records whose Last is up
+	// to s.Forget are forgotten. A scope named twice, a page of kind 0 or a Now
+	// of 0 is mail.Invalid.
 	Save(ctx context.Context, s Save) error
 
 	// Summaries calls each for every id that has a summary, in the order of
-	// ids, with its index in ids. Ids without one are passed over.
+	// ids (an id twice is given twice), with its index in ids. Ids without one
+	// are passed over.
 	Summaries(ctx context.Context, ids []mail.MessageID, each func(i int, summary []byte) error) error
 
 	// SummaryIDs gives every id that has a summary, ascending.
@@ -206,9 +214,13 @@ type Page struct {
 
 // Bodies keeps the octets of messages, unchanged and unread.
 //
-// A body that Put has stored is under a lease until Commit has marked it for an
-// account, or the lease ends. A body without mark and without lease is swept in
-// the background, and its room is given back. A name is never used again.
+// A body that Put has stored is under a lease: Commit may take it for any number
+// of accounts meanwhile, as a delivery to many recipients does. The lease ends
+// by itself after a time the driver chooses (an hour, say), when the driver is
+// opened again after the node that put the body went down, with Abandon, and
+// when the body has lost the last of its marks. A body without mark and without
+// lease is swept in the background, and its room is given back. A name is never
+// used again.
 type Bodies interface {
 	// Put reads r to its end and stores what it gave. The body is durable no
 	// later than the first Commit that takes it returns: a driver whose commits
@@ -217,8 +229,8 @@ type Bodies interface {
 	// KiB) whatever r gives.
 	Put(ctx context.Context, r io.Reader) (ref mail.BodyRef, size int64, err error)
 
-	// Abandon ends the lease of a body that will not be taken after all. It is
-	// a courtesy: the lease ends by itself.
+	// Abandon ends the lease of a body that will not be taken, or not be taken
+	// again. It is a courtesy: the lease ends by itself. Marks are untouched.
 	Abandon(ctx context.Context, ref mail.BodyRef)
 
 	// Open gives a body for reading; mail.NotFound if there is none. What is
@@ -252,11 +264,14 @@ type Body interface {
 // Directory is who there is: the names of accounts and aliases, and what they
 // sign in with. Names are canonical addresses (package auth makes them so); a
 // name belongs to one account or one alias in the whole store. A name that
-// begins with "@" is the catch-all of a domain.
+// begins with "@" is the catch-all of a domain. A name of another length than 1
+// to 1,024 octets is mail.Invalid, credentials beyond 64 KiB are mail.Limit. A
+// change is durable when its method returns.
 type Directory interface {
 	// Create adds an account under a name nobody bears, else
 	// mail.AlreadyExists, and gives it an ID never used before. ID, Version and
-	// Created of d are chosen by the driver (Created from now).
+	// Created of d are chosen by the driver (Created from now, in UTC and whole
+	// microseconds).
 	Create(ctx context.Context, d Identity, now time.Time) (Identity, error)
 
 	// Identity gives the account of that ID, or mail.NotFound.
@@ -268,17 +283,21 @@ type Directory interface {
 	Find(ctx context.Context, name string) (Target, error)
 
 	// Update replaces an account's Identity: a new name, new credentials. It
-	// gives ErrStale unless d.Version is the stored one, mail.AlreadyExists if
-	// the new name is somebody else's, and otherwise the stored Identity with
-	// its new Version.
+	// gives mail.NotFound if there is no such account, ErrStale unless d.Version
+	// is the stored one, mail.AlreadyExists if the new name is somebody else's or
+	// an alias, and otherwise the stored Identity with its new Version. Created
+	// stays.
 	Update(ctx context.Context, d Identity) (Identity, error)
 
 	// Remove takes an account out, and out of every alias; an alias left with
-	// no account goes too. The account's mail is Account.Destroy's affair.
+	// no account goes too. It gives mail.NotFound if there is none. The account's
+	// mail is Account.Destroy's affair.
 	Remove(ctx context.Context, id mail.AccountID) error
 
-	// SetAlias makes name stand for the accounts, of which there must be one at
-	// least, each existing; it replaces an alias of that name.
+	// SetAlias makes name stand for the accounts, kept ascending and each once;
+	// it replaces an alias of that name. It gives mail.AlreadyExists if the name
+	// is an account's, mail.NotFound if one of the accounts is not there, and
+	// mail.Invalid if none is named.
 	SetAlias(ctx context.Context, name string, accounts []mail.AccountID) error
 
 	// RemoveAlias takes an alias out, or gives mail.NotFound.
@@ -292,7 +311,7 @@ type Directory interface {
 
 	// Watch gives a channel with room for one signal that receives after any
 	// change to the directory, made by any node. Each call gives a channel of
-	// its own; stop ends it.
+	// its own; stop ends the signals, and the channel stays open.
 	Watch() (changed <-chan struct{}, stop func())
 }
 
@@ -327,12 +346,14 @@ type Shelf interface {
 
 	// Put writes a value if the stored version is expect, else ErrStale; 0
 	// expects that there is none, AnyVersion does not look. A zero expires
-	// keeps it until it is deleted. Keys are up to 1,024 octets, data up to 1
-	// MiB. It is durable when it returns.
+	// keeps it until it is deleted; else it is kept in whole microseconds. Keys
+	// are 1 to 1,024 octets (else mail.Invalid), data up to 1 MiB (else
+	// mail.Limit). A value that expired is not there. It is durable when it
+	// returns.
 	Put(ctx context.Context, key string, data []byte, expect uint64, expires time.Time) (version uint64, err error)
 
 	// Delete removes a value if its version is expect, else ErrStale. A value
-	// that is not there is deleted already.
+	// that is not there is deleted already. It is durable when it returns.
 	Delete(ctx context.Context, key string, expect uint64) error
 
 	// List gives the values whose keys begin with prefix, ascending by key,
