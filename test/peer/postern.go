@@ -60,16 +60,16 @@ func posternConfig(data, certFile, keyFile, imap, imaps, lmtp string) string {
 [tls]
 certificate = %q
 key = %q
-min_version = "1.2"   # Debian's older clients
+min_version = "1.2" # Debian's older clients
 
-[[imap]]
-listen = %q
+[[listen.imap]]
+address = %q
 
-[[imaps]]
-listen = %q
+[[listen.imaps]]
+address = %q
 
-[[lmtp]]
-listen = %q
+[[listen.lmtp]]
+address = %q
 `, data, certFile, keyFile, imap, imaps, lmtp)
 }
 
