@@ -60,7 +60,10 @@ type MessagesExpunged struct {
 // MessagesPurged says that expunged messages are no longer held for sessions
 // that still show them: their rows are gone, and their bodies too where no other
 // row bears the same MessageID.
-type MessagesPurged struct{ UIDs UIDSet }
+type MessagesPurged struct {
+	UIDs UIDSet
+	IDs  []MessageID // of UIDs, in their order: whoever counts references needs no rows
+}
 
 // RecentClaimed says that messages below Below were shown to a session as
 // \Recent (RFC 3501 2.3.2). It is written lazily and changes no message.
