@@ -35,7 +35,7 @@ type Listen struct {
 
 // Listener is one address.
 type Listener struct {
-	Address   string   `toml:"address" doc:"HOST:PORT, [IPV6]:PORT, unix:PATH, or systemd:NAME for an inherited socket of that FileDescriptorName."`
+	Address   string   `toml:"address" doc:"HOST:PORT, [IPV6]:PORT, :PORT for every IPv4 and IPv6 address, unix:PATH, or systemd:NAME for an inherited socket of that FileDescriptorName."`
 	Plaintext bool     `toml:"plaintext" doc:"Take passwords without TLS. Only on loopback, on a Unix socket, or with networks."`
 	Networks  []string `toml:"networks" doc:"Networks (CIDR) whose clients may connect; empty: all. Needed for plaintext and for LMTP on an address that is not loopback."`
 	Owner     string   `toml:"owner" doc:"User that owns the Unix socket; empty: whoever runs Postern."`
@@ -103,8 +103,8 @@ func Default() Config {
 	return Config{
 		Data: "/var/lib/postern",
 		Listen: Listen{
-			IMAPS: []Listener{{Address: "[::]:993"}, {Address: "0.0.0.0:993"}},
-			IMAP:  []Listener{{Address: "[::]:143"}, {Address: "0.0.0.0:143"}},
+			IMAPS: []Listener{{Address: ":993", Mode: 0o660}},
+			IMAP:  []Listener{{Address: ":143", Mode: 0o660}},
 			LMTP:  []Listener{{Address: "unix:/run/postern/lmtp.sock", Mode: 0o660}},
 		},
 		TLS:       TLS{MinVersion: "1.3"},
