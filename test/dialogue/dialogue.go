@@ -53,6 +53,7 @@ type Step struct {
 	Do     Action
 	Send   []byte             // for Send: what goes out, before variables are put in
 	Raw    bool               // for Send: Send goes out as it is
+	Octets bool               // for Send: Send is a literal, and the next line of the client goes on after it
 	Expect []Expectation      // for Await
 	Others map[string]*Answer // for Await: by server, what that server answers instead
 	Skips  map[string]string  // by server: why it does not take this step

@@ -68,7 +68,10 @@ func (m *matcher) text(pattern, text string, fold bool) bool {
 // line tells the three forms of lines apart: "+ text", status responses, and data.
 func (m *matcher) line(pattern, line string) bool {
 	if strings.HasPrefix(pattern, "+") {
-		return strings.HasPrefix(line, "+") && m.human(strings.TrimPrefix(pattern[1:], " "), strings.TrimPrefix(line[1:], " "))
+		if !strings.HasPrefix(line, "+") {
+			return m.fail("it is no continuation request")
+		}
+		return m.human(strings.TrimPrefix(pattern[1:], " "), strings.TrimPrefix(line[1:], " "))
 	}
 	wantTag, wantWord, wantRest := cutStatus(pattern, true)
 	tag, word, text := cutStatus(line, false)
@@ -292,6 +295,13 @@ func (m *matcher) set(want, got []node, size int) bool {
 	left := slices.Collect(slices.Chunk(got, size))
 	for group := range slices.Chunk(want, size) {
 		wanted := slices.Clone(group)
+		if name, isForbidden := strings.CutPrefix(wanted[0].text, forbiddenMark); isForbidden && wanted[0].kind == atom {
+			wanted[0].text, wanted[0].raw = name, name
+			if slices.ContainsFunc(left, func(candidate []node) bool { return m.group(wanted[:1], candidate[:1]) }) {
+				return m.fail("%q must not be there", name)
+			}
+			continue
+		}
 		name, mayMiss := strings.CutSuffix(wanted[0].text, optionalMark)
 		mayMiss = mayMiss && wanted[0].kind == atom && name != "" && !isCapture(wanted[0].text)
 		if mayMiss {

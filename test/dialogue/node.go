@@ -28,8 +28,9 @@ const (
 
 // Marks in patterns.
 const (
-	rest         = "..." // whatever follows, if anything
-	optionalMark = "?"   // after a name in an unordered list: may be missing
+	rest          = "..." // whatever follows, if anything
+	optionalMark  = "?"   // after a name in an unordered list: may be missing
+	forbiddenMark = "!"   // before a name in an unordered list: must be missing
 )
 
 // cutNodes cuts a line into its nodes. With pattern set, captures in braces are part of an atom.

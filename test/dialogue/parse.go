@@ -21,8 +21,6 @@ var (
 	otherForm = regexp.MustCompile(`^([a-z]+)( skips)?: *(.*)$`)
 	// "dovecot S: text"
 	otherLine = regexp.MustCompile(`^([a-z]+) (S[0-9]*(?::|\||\*:|\?:|~:).*)$`)
-	// the end of a line that a literal follows: {} counts the lines after it, {12} says what it says
-	literalEnd = regexp.MustCompile(`\{([0-9]*)(\+?)\}$`)
 )
 
 // Parse reads a dialogue. Its errors are *ParseError.

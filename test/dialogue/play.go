@@ -66,7 +66,8 @@ type player struct {
 	vars    variables
 	clients map[string]*client
 	said    *transcript
-	unsent  bytes.Buffer // lines of one client that go out together
+	unsent  bytes.Buffer  // lines of one client that go out together
+	mayCome []Expectation // optional lines right before "S closes"
 }
 
 func (p *player) failure(line int, text string) error {
@@ -116,7 +117,16 @@ func (p *player) step(ctx context.Context, i int, step *Step) error {
 	case Closed:
 		delete(p.clients, step.Client)
 		defer c.conn.Close()
-		if line, err := c.line(); !isEnd(err) {
+		line, err := c.line()
+		for err == nil {
+			at, ok, _, matchErr := p.find(p.mayCome, line)
+			if matchErr != nil || !ok {
+				break
+			}
+			p.mayCome = slices.Delete(p.mayCome, at, at+1)
+			line, err = c.line()
+		}
+		if !isEnd(err) {
 			return p.failure(step.Line, fmt.Sprintf("the server was to close the connection\n  got:  %s", orError(line, err)))
 		}
 	case Await:
@@ -142,6 +152,7 @@ func (p *player) goesOn(i int) bool {
 
 // await reads the lines a run of expectations asks for.
 func (p *player) await(c *client, run []Expectation) error {
+	p.mayCome = nil
 	for len(run) > 0 {
 		// A group: unordered and optional lines, up to and including the ordered line that follows them.
 		n := 0
@@ -165,6 +176,7 @@ func (p *player) awaitGroup(c *client, group []Expectation, last *Expectation) e
 	for {
 		missing := slices.IndexFunc(group, func(e Expectation) bool { return e.Mode == Unordered })
 		if last == nil && missing < 0 {
+			p.mayCome = group
 			return nil
 		}
 		wanted := last

@@ -31,7 +31,7 @@ func (p *player) prepare(ctx context.Context) error {
 	}
 	for _, name := range p.firstClients() {
 		if err := p.connect(ctx, name); err != nil {
-			return fmt.Errorf("C%s: %w", name, err)
+			return fmt.Errorf("client C%s: %w", name, err)
 		}
 	}
 	return nil

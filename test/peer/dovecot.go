@@ -119,11 +119,13 @@ namespace inbox {
   inbox = yes
   separator = /
 %s}
-# Debian's protocol would hold news back for half a second.
 imap_idle_notify_interval = 2 mins
 mailbox_idle_check_interval = 1 secs
-service stats {
-  process_min_avail = 0
+service anvil {
+  # Nor to be made to wait for earlier failures from this address.
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 service imap-login {
   chroot =
