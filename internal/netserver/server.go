@@ -1,0 +1,394 @@
+package netserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"postern/internal/observe"
+)
+
+// Config is what a Server needs. Limits that are zero are taken from
+// DefaultLimits; Log and Metrics may be nil.
+type Config struct {
+	Limits    Limits
+	Log       *slog.Logger
+	Metrics   *observe.Registry
+	Inherited *Inherited // sockets that systemd opened, or nil
+}
+
+// Server is a set of listeners and the connections that came through them.
+type Server struct {
+	limits    Limits
+	log       *slog.Logger
+	count     counters
+	inherited *Inherited
+	ledger    *ledger
+
+	ctx      context.Context // of every connection; ended when Shutdown's patience is
+	cancel   context.CancelFunc
+	draining chan struct{}
+	loops    sync.WaitGroup
+
+	mu        sync.Mutex
+	listeners []*listener
+	conns     map[*Conn]struct{}
+	started   bool
+	drained   bool
+	empty     chan struct{} // closed when draining and the last connection has gone
+}
+
+// listener is one open socket. Its spec changes on reload while it stays open.
+type listener struct {
+	target target
+	ln     net.Listener
+	closed chan struct{}
+
+	mu   sync.Mutex
+	spec *Listen
+}
+
+func (l *listener) current() *Listen {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spec
+}
+
+// New makes a server without listeners.
+func New(cfg Config) *Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	limits := cfg.Limits.withDefaults()
+	count := newCounters(cfg.Metrics)
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{
+		limits: limits, log: cfg.Log, count: count, inherited: cfg.Inherited,
+		ledger: newLedger(limits), ctx: ctx, cancel: cancel,
+		draining: make(chan struct{}), conns: make(map[*Conn]struct{}), empty: make(chan struct{}),
+	}
+}
+
+// Listen makes the server listen on exactly these addresses. Called again, as on
+// SIGHUP, it opens what is new, closes what is gone, and gives those that stay
+// their new handler and TLS settings; no connection is dropped. If anything
+// cannot be opened nothing changes, and the error tells everything that is wrong
+// (it is an ErrSetup).
+//
+// Sockets are bound at once; connections are accepted after Start. So the roof
+// can bind, give up its privileges, open the store, and only then serve.
+func (s *Server) Listen(specs []Listen) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drained {
+		return errors.New("the server is shutting down")
+	}
+	plan := plan{staying: make(map[*listener]*Listen)}
+	for _, spec := range specs {
+		s.prepare(&plan, &spec)
+	}
+	for l, spec := range plan.staying {
+		if len(plan.errs) == 0 {
+			plan.fail(l.target.adjust(spec))
+		}
+	}
+	if len(plan.errs) > 0 {
+		for _, l := range plan.opened {
+			l.close()
+		}
+		return errors.Join(plan.errs...)
+	}
+	s.exchange(plan.next, plan.staying)
+	return nil
+}
+
+// plan is what a call of Listen is about to do.
+type plan struct {
+	next    []*listener // all that will be listened on
+	opened  []*listener // those of them that are new
+	staying map[*listener]*Listen
+	errs    []error
+}
+
+func (p *plan) fail(err error) {
+	if err != nil {
+		p.errs = append(p.errs, err)
+	}
+}
+
+// prepare finds or opens the sockets of one spec. s.mu is held.
+func (s *Server) prepare(p *plan, spec *Listen) {
+	targets, err := s.resolve(spec)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	have := len(p.next) + len(p.errs)
+	var missing error
+	for _, t := range targets {
+		at := slices.IndexFunc(s.listeners, func(l *listener) bool { return l.target.key == t.key })
+		if at >= 0 && p.staying[s.listeners[at]] == nil {
+			p.staying[s.listeners[at]] = spec
+			p.next = append(p.next, s.listeners[at])
+			continue
+		}
+		ln, err := s.bind(t, spec)
+		switch {
+		case err == nil:
+			l := &listener{target: t, ln: ln, closed: make(chan struct{}), spec: spec}
+			p.opened, p.next = append(p.opened, l), append(p.next, l)
+		case t.optional && noIPv6(err):
+			missing = err
+			s.log.Info("no IPv6 here", observe.Listener(spec.Setting), slog.String(observe.KeyAddress, t.address))
+		default:
+			p.fail(err)
+		}
+	}
+	if len(p.next)+len(p.errs) == have {
+		p.fail(missing) // every address of the name was one that this machine lacks
+	}
+}
+
+// exchange puts the new set of listeners in force. s.mu is held.
+func (s *Server) exchange(next []*listener, staying map[*listener]*Listen) {
+	for l, spec := range staying {
+		l.mu.Lock()
+		l.spec = spec
+		l.mu.Unlock()
+	}
+	for _, l := range s.listeners {
+		if staying[l] == nil {
+			l.close()
+			s.log.Info("listener closed", observe.Listener(l.current().Setting), slog.String(observe.KeyAddress, l.target.address))
+		}
+	}
+	for _, l := range next {
+		if staying[l] == nil {
+			s.log.Info("listening", observe.Listener(l.spec.Setting), slog.String(observe.KeyAddress, l.ln.Addr().String()))
+			if s.started {
+				s.run(l)
+			}
+		}
+	}
+	s.listeners = next
+}
+
+// Start begins to accept connections on every listener.
+func (s *Server) Start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.drained {
+		return
+	}
+	s.started = true
+	for _, l := range s.listeners {
+		s.run(l)
+	}
+}
+
+// Addrs gives the addresses that are listened on for a setting, in the order in
+// which they were opened. With port 0 this is how to learn the port.
+func (s *Server) Addrs(setting string) []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var addrs []net.Addr
+	for _, l := range s.listeners {
+		if l.current().Setting == setting {
+			addrs = append(addrs, l.address())
+		}
+	}
+	return addrs
+}
+
+// address is where the listener can be reached. A Unix socket was bound under
+// another name than it has now.
+func (l *listener) address() net.Addr {
+	if l.target.network == "unix" {
+		return &net.UnixAddr{Name: l.target.address, Net: "unix"}
+	}
+	return l.ln.Addr()
+}
+
+func (l *listener) close() {
+	close(l.closed)
+	l.ln.Close()
+}
+
+func (s *Server) run(l *listener) {
+	s.loops.Go(func() { s.acceptLoop(l) })
+}
+
+// Waiting times of the accept loop when the system has no descriptor or memory
+// to spare.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+func (s *Server) acceptLoop(l *listener) {
+	pause := time.Duration(0)
+	for {
+		raw, err := l.ln.Accept()
+		if err == nil {
+			pause = 0
+			s.admit(l, raw)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		s.count.acceptErrors.Add()
+		if errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EINTR) {
+			continue // that client went away while it waited: the next may be there
+		}
+		if pause < maxAcceptPause { // while it lasts, say it at growing distances only
+			s.log.Error("cannot accept connections", observe.Listener(l.current().Setting), observe.Error(err))
+		}
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			s.displace(s.ledger.oldest())
+		}
+		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
+		select {
+		case <-l.closed:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// admit gives an accepted connection its goroutine, or turns it away.
+func (s *Server) admit(l *listener, raw net.Conn) {
+	spec := l.current()
+	c := s.newConn(spec, raw)
+	reason := s.register(c)
+	if reason == "" {
+		go s.serve(c)
+		return
+	}
+	s.count.refused.Of(reason).Add()
+	s.log.Debug("connection refused", observe.Listener(spec.Setting), observe.Remote(c.remote), slog.String(observe.KeyReason, reason))
+	c.abort()
+}
+
+// register finds room for a connection, or says why there is none.
+func (s *Server) register(c *Conn) (refused string) {
+	if !c.spec.admits(c.remote) {
+		return refusedNetwork
+	}
+	s.mu.Lock()
+	if s.drained {
+		s.mu.Unlock()
+		return refusedDraining
+	}
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+
+	displaced, refused := s.ledger.enter(c)
+	for _, d := range displaced {
+		s.displace(d)
+	}
+	if refused != "" {
+		s.forget(c)
+		return refused
+	}
+	s.count.accepted.Add()
+	s.count.open.Add(1)
+	return ""
+}
+
+// forget takes a connection off the books.
+func (s *Server) forget(c *Conn) {
+	s.ledger.leave(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.drained && len(s.conns) == 0 {
+		s.closeEmpty()
+	}
+}
+
+// closeEmpty says that the last connection is gone. s.mu is held.
+func (s *Server) closeEmpty() {
+	select {
+	case <-s.empty:
+	default:
+		close(s.empty)
+	}
+}
+
+// displace closes a connection, which the ledger has already struck off, to make
+// room for another one.
+func (s *Server) displace(c *Conn) {
+	if c == nil {
+		return
+	}
+	s.count.displaced.Add()
+	s.log.Debug("connection displaced before login", observe.Session(c.id), observe.Remote(c.remote))
+	c.abort()
+}
+
+// abandonedAfter is how long Shutdown waits for handlers whose connection it
+// has closed under them.
+const abandonedAfter = 5 * time.Second
+
+// Shutdown stops listening, tells every connection by its Draining channel, and
+// waits until all handlers have returned. When ctx ends first it closes what is
+// left, cancels the contexts and waits a few seconds more; handlers that still
+// have not returned are an error. Handshakes under way are cut at once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	first := !s.drained
+	s.drained = true
+	if first {
+		for _, l := range s.listeners {
+			l.close()
+		}
+		s.listeners = nil
+		close(s.draining)
+		if len(s.conns) == 0 {
+			s.closeEmpty()
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range s.ledger.inHandshake() {
+		c.abort()
+	}
+	defer s.loops.Wait()
+	defer s.cancel()
+
+	select {
+	case <-s.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	s.cancel()
+	left := s.snapshot()
+	s.log.Warn("closing connections that did not end by themselves", slog.Int(observe.KeyCount, len(left)))
+	for _, c := range left {
+		c.abort()
+	}
+	late := time.NewTimer(abandonedAfter)
+	defer late.Stop()
+	select {
+	case <-s.empty:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("%d connections are still being served", len(s.snapshot()))
+	}
+}
+
+func (s *Server) snapshot() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	return all
+}
