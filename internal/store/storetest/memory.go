@@ -83,6 +83,16 @@ func (m *Mem) Crash() {
 	m.d.closed = false
 }
 
+// Reopen opens a closed store again and keeps everything, as after a clean end.
+// Leases are over.
+func (m *Mem) Reopen() {
+	m.EndLeases()
+	m.d.mu.Lock()
+	defer m.d.mu.Unlock()
+	m.d.unsynced = nil
+	m.d.closed = false
+}
+
 // EndLeases ends every lease, as LeaseTime does.
 func (m *Mem) EndLeases() {
 	m.d.mu.Lock()
