@@ -99,7 +99,21 @@ func dateWords(s string) []string {
 		}
 	}
 	end(len(s))
-	return words
+	return joinClock(words)
+}
+
+// joinClock puts a time together again that had white space or comments around
+// its colons (RFC 5322 4.3).
+func joinClock(words []string) []string {
+	joined := words[:0]
+	for _, w := range words {
+		if n := len(joined); n > 0 && (w[0] == ':' || strings.HasSuffix(joined[n-1], ":")) {
+			joined[n-1] += w
+			continue
+		}
+		joined = append(joined, w)
+	}
+	return joined
 }
 
 func (d *dateReader) skipWeekday() {
