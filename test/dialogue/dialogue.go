@@ -95,10 +95,11 @@ const (
 	Unordered             // S*:  this line, in any order among its unordered neighbours
 	Optional              // S?:  like S*:, or not at all
 	Regexp                // S~:  a line that matches this regular expression, now
+	Gone                  // S-:  EXPUNGE lines that remove these messages, in whatever order
 )
 
 func (m Mode) String() string {
-	return [...]string{"S:", "S*:", "S?:", "S~:"}[m]
+	return [...]string{"S:", "S*:", "S?:", "S~:", "S-:"}[m]
 }
 
 // ParseError is a mistake in a dialogue file.

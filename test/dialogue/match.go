@@ -263,8 +263,14 @@ func (m *matcher) mailbox(want, got node) bool {
 	if want.kind == list || got.kind == list {
 		return m.fail("a mailbox name is no list")
 	}
+	if strings.EqualFold(want.text, inbox) && strings.EqualFold(got.text, inbox) {
+		return true
+	}
 	return m.text(want.text, got.text, false)
 }
+
+// inbox is the one name without case (RFC 3501 5.1).
+const inbox = "INBOX"
 
 // setList compares two lists whose elements have no order.
 func (m *matcher) setList(want, got node) bool {

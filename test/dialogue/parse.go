@@ -14,13 +14,13 @@ var Servers = []string{"dovecot", "cyrus"}
 
 var (
 	// "C: text", "S2*: text", "C| literal line"
-	lineForm = regexp.MustCompile(`^([CS])([0-9]*)(:|\||=:|\*:|\?:|~:)(?: (.*))?$`)
+	lineForm = regexp.MustCompile(`^([CS])([0-9]*)(:|\||=:|\*:|\?:|~:|-:)(?: (.*))?$`)
 	// "C2 starts TLS", "S closes"
 	verbForm = regexp.MustCompile(`^([CS])([0-9]*) (starts TLS|connects|closes)$`)
 	// "dovecot: why", "dovecot skips: why"
 	otherForm = regexp.MustCompile(`^([a-z]+)( skips)?: *(.*)$`)
 	// "dovecot S: text"
-	otherLine = regexp.MustCompile(`^([a-z]+) (S[0-9]*(?::|\||\*:|\?:|~:).*)$`)
+	otherLine = regexp.MustCompile(`^([a-z]+) (S[0-9]*(?::|\||\*:|\?:|~:|-:).*)$`)
 )
 
 // Parse reads a dialogue. Its errors are *ParseError.

@@ -96,6 +96,11 @@ func (p *parser) takeExpect(list *[]Expectation, client, mark, text, prefix stri
 		if _, err := regexp.Compile(text); err != nil {
 			return p.errorf("%v", err)
 		}
+	case "-:":
+		mode = Gone
+		if _, err := numbers(text); err != nil {
+			return p.errorf("%v", err)
+		}
 	default:
 		return p.errorf("a server has no S%s line here", mark)
 	}
@@ -110,7 +115,7 @@ func (p *parser) takeExpect(list *[]Expectation, client, mark, text, prefix stri
 	if m == nil || mode == Regexp {
 		line.Pattern += text
 		p.more = nil
-		if mode != Regexp {
+		if mode != Regexp && mode != Gone {
 			return p.checkPattern(line)
 		}
 		return nil

@@ -159,14 +159,24 @@ func (p *player) await(c *client, run []Expectation) error {
 		for n < len(run) && (run[n].Mode == Unordered || run[n].Mode == Optional) {
 			n++
 		}
+		if n == 0 && run[0].Mode == Gone {
+			if err := p.awaitGone(c, &run[0]); err != nil {
+				return err
+			}
+			run = run[1:]
+			continue
+		}
 		var last *Expectation
-		if n < len(run) {
+		if n < len(run) && run[n].Mode != Gone {
 			last = &run[n]
 		}
 		if err := p.awaitGroup(c, slices.Clone(run[:n]), last); err != nil {
 			return err
 		}
-		run = run[min(n+1, len(run)):]
+		if last != nil {
+			n++
+		}
+		run = run[n:]
 	}
 	return nil
 }
