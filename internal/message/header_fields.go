@@ -106,6 +106,9 @@ type headerFields struct {
 	current field // where bytes go, or noField
 	budget  int   // bytes that may still be kept in this message
 	cut     bool  // bytes were dropped because of a limit
+
+	// small holds short values, so that ordinary headers need no buffers.
+	small [numFields][64]byte
 }
 
 // reset forgets all values. What was kept of them stays spent.
@@ -148,6 +151,9 @@ func (h *headerFields) begin(name []byte, isMessage bool) bool {
 			h.current = f
 			h.add([]byte(", "))
 		}
+	}
+	if h.values[f] == nil {
+		h.values[f] = h.small[f][:0]
 	}
 	h.present[f] = true
 	h.current = f

@@ -173,7 +173,7 @@ func quotedString(s string) (value, rest string) {
 func newSegment(attribute string) segment {
 	g := segment{raw: attribute, section: -1}
 	name := attribute
-	if strings.HasSuffix(name, "*") {
+	if len(name) > 1 && strings.HasSuffix(name, "*") {
 		g.extended = true
 		name = name[:len(name)-1]
 	}

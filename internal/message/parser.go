@@ -45,7 +45,7 @@ const (
 // at most one short line; it never keeps body bytes. A Parser is for one
 // message and one goroutine.
 type Parser struct {
-	sum   Summary
+	sum   *Summary
 	state lineState
 
 	pos  mark // the next byte
@@ -55,10 +55,11 @@ type Parser struct {
 
 	stack  []frame // open parts, the root first
 	active int     // open boundaries in stack
-	parts  int     // parts created
-	params int     // parameters kept
-	addrs  int     // address structures kept
-	full   bool    // MaxParts was met: no boundary counts any more
+	delims delimiters
+	parts  int  // parts created
+	params int  // parameters kept
+	addrs  int  // address structures kept
+	full   bool // MaxParts was met: no boundary counts any more
 
 	collected []byte // the line while inDelimiter, the name while inName
 	header    headerFields
@@ -71,7 +72,7 @@ var _ io.Writer = (*Parser)(nil)
 
 // NewParser returns a Parser that waits for the first byte of a message.
 func NewParser() *Parser {
-	p := &Parser{}
+	p := &Parser{sum: &Summary{}}
 	p.header.budget = MaxKept
 	p.sum.Root = p.open(&p.sum.Envelope, false)
 	return p
@@ -111,7 +112,7 @@ func (p *Parser) Close() (*Summary, error) {
 			p.sum.SentDate = t
 		}
 	}
-	return &p.sum, nil
+	return p.sum, nil
 }
 
 // step takes some bytes of b, which is not empty, and says how many. It may

@@ -33,7 +33,13 @@ func (p *Parser) open(envelope *Envelope, digest bool) *Part {
 // the next line.
 func (p *Parser) endDelimiter() {
 	p.state = inRest
-	i, closing, ok := p.matchBoundary(p.collected)
+	if p.active == 0 || !bytes.HasPrefix(p.collected, []byte("--")) {
+		return
+	}
+	if p.delims.stale {
+		p.delims.index(p.stack)
+	}
+	i, closing, ok := p.delims.match(bytes.TrimRight(p.collected[2:], " \t\r"), &p.steps)
 	if !ok {
 		return
 	}
@@ -48,6 +54,7 @@ func (p *Parser) endDelimiter() {
 	if closing {
 		p.stack[i].boundary = nil
 		p.active--
+		p.delims.stale = true
 		return
 	}
 	p.state = inOpening
@@ -68,46 +75,6 @@ func (p *Parser) openPending() {
 	part.Type, part.Subtype, part.Encoding = "APPLICATION", "OCTET-STREAM", "7BIT"
 	part.BodyStart = p.pos.off
 	p.top().inHeader, p.top().body = false, p.pos
-}
-
-// matchBoundary finds the open multipart whose delimiter the line is. A line
-// that is exactly a delimiter goes first, then one that is exactly a closing
-// delimiter; else the longest boundary that the line begins with counts, for
-// RFC 2046 5.1.1 asks for no more than a prefix. Of equal boundaries the
-// innermost counts.
-func (p *Parser) matchBoundary(line []byte) (index int, closing, ok bool) {
-	if p.active == 0 || !bytes.HasPrefix(line, []byte("--")) {
-		return 0, false, false
-	}
-	line = bytes.TrimRight(line[2:], " \t\r")
-	exactClose, longest := -1, -1
-	for i := len(p.stack) - 1; i >= 0; i-- {
-		b := p.stack[i].boundary
-		if b == nil {
-			continue
-		}
-		p.steps++
-		if !bytes.HasPrefix(line, b) {
-			continue
-		}
-		switch rest := line[len(b):]; {
-		case len(rest) == 0:
-			return i, false, true
-		case string(rest) == "--" && exactClose < 0:
-			exactClose = i
-		}
-		if longest < 0 || len(b) > len(p.stack[longest].boundary) {
-			longest = i
-		}
-	}
-	if exactClose >= 0 {
-		return exactClose, true, true
-	}
-	if longest < 0 {
-		return 0, false, false
-	}
-	rest := line[len(p.stack[longest].boundary):]
-	return longest, bytes.HasPrefix(rest, []byte("--")), true
 }
 
 // closeAbove ends all open parts above stack[index] at end, or later where a
@@ -131,6 +98,7 @@ func (p *Parser) closeAbove(index int, end mark) {
 		}
 		if f.boundary != nil && !p.full {
 			p.active--
+			p.delims.stale = true
 		}
 		p.stack = p.stack[:len(p.stack)-1]
 		if len(p.stack) > 0 {
@@ -180,6 +148,7 @@ func (p *Parser) endHeader(body mark) {
 		if len(b) > 0 && len(b) <= MaxBoundary && !p.full {
 			f.boundary = b
 			p.active++
+			p.delims.stale = true
 		}
 	case part.Type == "MESSAGE" && (part.Subtype == "RFC822" || part.Subtype == "GLOBAL"):
 		switch {
