@@ -29,9 +29,22 @@ type addressParser struct {
 	inGroup bool
 	angle   int // index in out of the element's <address>, or -1
 
-	out   []Address
-	limit int
-	cut   bool
+	out     []Address
+	limit   int
+	cut     bool // limit was met
+	dropped bool // words of an element were dropped
+}
+
+// maxWords is the number of words kept of one element. The rest of it is
+// dropped, so that a field of dots does not become a million words.
+const maxWords = 4096
+
+func (p *addressParser) addWord(w word) {
+	if len(p.words) >= maxWords {
+		p.dropped = true
+		return
+	}
+	p.words = append(p.words, w)
 }
 
 // parseAddressList reads at most limit structures, and one more for the end of
@@ -48,7 +61,7 @@ func parseAddressList(s string, limit int) (list []Address, cut bool) {
 		case 0:
 			p.endElement()
 			p.endGroup()
-			return p.out, p.cut
+			return p.out, p.cut || p.dropped
 		case ',':
 			p.endElement()
 		case ';':
@@ -61,7 +74,7 @@ func parseAddressList(s string, limit int) (list []Address, cut bool) {
 			p.angleAddress()
 		case '>', ')':
 		default:
-			p.words = append(p.words, w)
+			p.addWord(w)
 		}
 	}
 	p.endGroup()
@@ -231,10 +244,10 @@ func (p *addressParser) angleAddress() {
 				p.words, route = p.words[:0], false
 				continue
 			}
-			p.words = append(p.words, w)
+			p.addWord(w)
 		case ',', ';':
 			if route && w.kind == ',' {
-				p.words = append(p.words, w)
+				p.addWord(w)
 				continue
 			}
 			p.in = before // ">" is missing
@@ -243,7 +256,7 @@ func (p *addressParser) angleAddress() {
 			if w.kind == '@' && len(p.words) == 0 && a.ADL == "" {
 				route = true
 			}
-			p.words = append(p.words, w)
+			p.addWord(w)
 		}
 	}
 	if at := lastAt(p.words); at >= 0 {

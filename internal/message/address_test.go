@@ -194,3 +194,11 @@ func TestAddressLimit(t *testing.T) {
 		t.Errorf("a group cut short ends with %+v", last)
 	}
 }
+
+// One element of a million words is kept within maxWords of them.
+func TestAddressWords(t *testing.T) {
+	list, cut := parseAddressList(strings.Repeat(".", 1<<20)+", a@b", MaxAddresses)
+	if len(list) != 2 || len(list[0].Mailbox) != maxWords || list[1] != mbox("", "a", "b") || !cut {
+		t.Errorf("%d addresses, cut %v", len(list), cut)
+	}
+}

@@ -282,8 +282,11 @@ func decodeExtended(run []segment) Param {
 		p.Value = string(raw)
 		return p
 	}
-	if charset == "" {
+	if charset == "" || !isAttribute(charset) {
 		charset = "us-ascii" // RFC 2231 4: left empty, it is not known
+	}
+	if !isAttribute(language) {
+		language = ""
 	}
 	value, ok := DecodeCharset(charset, raw)
 	if !ok {
@@ -326,27 +329,32 @@ func hexValue(c byte) byte {
 	return 0xff
 }
 
-// encodeExtended writes an extended-initial-value (RFC 2231 7).
+// isAttribute tells whether s consists of attribute-chars (RFC 2231 7).
+func isAttribute(s string) bool {
+	for i := range len(s) {
+		if !isAttributeByte(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isAttributeByte(c byte) bool {
+	return isTokenByte(c) && c != '*' && c != '\'' && c != '%'
+}
+
+// encodeExtended writes an extended-initial-value (RFC 2231 7). The charset and
+// language consist of attribute-chars.
 func encodeExtended(charset, language string, raw []byte) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
-	escape := func(c byte) {
-		if isTokenByte(c) && c != '*' && c != '\'' && c != '%' {
+	b.WriteString(charset + "'" + language + "'")
+	for _, c := range raw {
+		if isAttributeByte(c) {
 			b.WriteByte(c)
-			return
+			continue
 		}
 		b.Write([]byte{'%', digits[c>>4], digits[c&0xf]})
-	}
-	for i := range len(charset) {
-		escape(charset[i])
-	}
-	b.WriteByte('\'')
-	for i := range len(language) {
-		escape(language[i])
-	}
-	b.WriteByte('\'')
-	for _, c := range raw {
-		escape(c)
 	}
 	return b.String()
 }

@@ -53,6 +53,8 @@ func TestParams(t *testing.T) {
 		{"; f*=x-none''%C3%B6", []Param{{"F", "ö", "x-none''%C3%B6"}}},
 		{"; f*=''a%0Db", []Param{{"F", "a\rb", "us-ascii''a%0Db"}}},
 		{"; f*=100%; g*=utf-8''%zz%4", []Param{{"F", "100%", "us-ascii''100%25"}, {"G", "%zz%4", "utf-8''%25zz%254"}}},
+		{"; f*=a%20b''%F6", []Param{{"F", "ö", "us-ascii''%F6"}}}, // no charset has such a name
+		{"; f*=utf-8'a%20b'%C3%B6", []Param{{"F", "ö", "utf-8''%C3%B6"}}},
 		{"; f*=utf-8''%00", []Param{{"F", "\uFFFD", "utf-8''%00"}}},
 	}
 	for _, test := range tests {
@@ -86,6 +88,18 @@ func TestLanguageTags(t *testing.T) {
 	} {
 		if got := languageTags(in); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestParseContentType(t *testing.T) {
+	typ, subtype, params, ok := ParseContentType(" (a) Text / (b) X-Odd (c) ; Charset=\"UTF-8\"")
+	if typ != "TEXT" || subtype != "X-ODD" || !ok || !reflect.DeepEqual(params, []Param{{Name: "CHARSET", Value: "UTF-8"}}) {
+		t.Errorf("%s/%s %+v, %v", typ, subtype, params, ok)
+	}
+	for _, bad := range []string{"", "text", "text/", "/plain", "t\xe9xt/plain", "(text/plain", "text plain"} {
+		if typ, subtype, params, ok := ParseContentType(bad); ok || typ != "" || subtype != "" || params != nil {
+			t.Errorf("%q: %s/%s %v", bad, typ, subtype, params)
 		}
 	}
 }
