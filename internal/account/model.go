@@ -1,0 +1,107 @@
+package account
+
+import (
+	"maps"
+	"slices"
+
+	"postern/internal/mail"
+)
+
+// model is what an account's log adds up to. The committer alone changes it,
+// under Account.mu, and reads it without; everybody else reads it under
+// Account.mu. What sessions change by themselves, what is \Recent, is guarded by
+// the same lock.
+type model struct {
+	last        mail.ModSeq // every change up to here has been applied
+	boxes       map[mail.MailboxID]*mailbox
+	names       map[string]*mailbox // those not deleted
+	subscribed  map[string]bool
+	nextMessage mail.MessageID
+	maxValidity mail.UIDValidity
+	refs        refs
+
+	rootSaved mail.ModSeq // the store's pages are true here; 0: there are none
+	removed   []*mailbox  // scopes to be taken out at the next save
+
+	recentDirty map[*mailbox]struct{} // those whose claimed is not in the log yet
+
+	// What came since the last save, and decides when the next is due.
+	tailBytes, tailRecords int
+}
+
+func newModel() *model {
+	return &model{
+		boxes:       map[mail.MailboxID]*mailbox{},
+		names:       map[string]*mailbox{},
+		subscribed:  map[string]bool{},
+		recentDirty: map[*mailbox]struct{}{},
+		nextMessage: 1,
+	}
+}
+
+// mailbox is the model of one mailbox.
+type mailbox struct {
+	id mail.MailboxID
+	mailboxState
+
+	saved     mail.ModSeq // its scope's pages are true here; 0: it has none
+	rowsDirty bool        // a change to rows came since saved
+
+	// rows and gone are nil unless loaded: the messages, and those expunged
+	// that are still held.
+	rows, gone *table
+	keywords   keywords
+	ring       ring
+	uids       mail.UIDSet // of rows, while uidsKnown
+	uidsKnown  bool
+
+	purged bool // deleted and without rows: nothing is left of it
+
+	selections map[*Selection]struct{}
+	unusedAt   int64 // unix seconds since when rows are loaded and nobody has them selected
+}
+
+// dirty reports whether the mailbox's pages are not what it is now.
+func (m *mailbox) dirty() bool { return m.last > m.saved }
+
+// keywords collects which keywords are in use in a mailbox.
+type keywords struct {
+	seen   []bool // by FlagsID
+	sorted []string
+}
+
+// note takes in a flag set that some message bears.
+func (k *keywords) note(id FlagsID, flags *flagTable) {
+	if int(id) < len(k.seen) && k.seen[id] {
+		return
+	}
+	if grow := int(id) + 1 - len(k.seen); grow > 0 {
+		k.seen = append(k.seen, make([]bool, grow)...)
+	}
+	k.seen[id] = true
+	for _, word := range flags.get(id).flags.Keywords {
+		if at, found := slices.BinarySearchFunc(k.sorted, word, mail.CompareKeywords); !found {
+			// A new array each time: the old one may be in a session's hands.
+			k.sorted = slices.Insert(slices.Clone(k.sorted), at, word)
+		}
+	}
+}
+
+// due is when the first expunged message is to be purged, in unix seconds; 0 if
+// there is none.
+func (m *model) due(hold int64) int64 {
+	due := int64(0)
+	for _, box := range m.boxes {
+		if box.heldSince != 0 && (due == 0 || box.heldSince+hold < due) {
+			due = box.heldSince + hold
+		}
+	}
+	return due
+}
+
+func (m *model) root(hold int64) *root {
+	return &root{
+		nextMessage: m.nextMessage, maxValidity: m.maxValidity, due: m.due(hold),
+		subscribed: slices.Sorted(maps.Keys(m.subscribed)),
+	}
+}

@@ -1,0 +1,230 @@
+package account
+
+import (
+	"maps"
+	"slices"
+
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+// plan is a batch while it forms: the changes so far, and an overlay that shows
+// later requests of the batch what earlier ones will have done. The model knows
+// nothing of it until the commit has returned, so nobody is shown what is not
+// durable, and a plan that another node made stale is thrown away.
+type plan struct {
+	a     *Account
+	model *model
+	now   int64 // unix seconds
+
+	changes     []mail.Change
+	head        mail.ModSeq // of the last change planned
+	nextMessage mail.MessageID
+	maxValidity mail.UIDValidity
+	boxes       map[mail.MailboxID]*overlay
+	refs        map[mail.MessageID]int // rows added and purged in this batch
+	base        map[mail.MessageID]int // model.refs.base: nil if not loaded
+
+	summaries     []store.Summary
+	drop          []mail.MessageID
+	take, release []mail.BodyRef
+
+	bytes int  // roughly, of the entry
+	full  bool // the batch takes no more: what was planned is too much to lay over
+}
+
+// overlay is what a batch will have done to one mailbox.
+type overlay struct {
+	box      *mailbox
+	counts   mail.Counts
+	added    []Row                // in UID order
+	changed  map[mail.UID]altered // flags of rows and of added
+	expunged mail.UIDSet
+}
+
+type altered struct {
+	flags  FlagsID
+	modSeq mail.ModSeq
+}
+
+// bulk is the number of messages a change may concern before the batch is closed
+// behind it: an overlay is made for many small requests, not for a few large.
+const bulk = 1024
+
+func (a *Account) newPlan() *plan {
+	return &plan{
+		a: a, model: a.model, now: a.pool.o.Now().Unix(), head: a.model.last,
+		nextMessage: a.model.nextMessage, maxValidity: a.model.maxValidity,
+		boxes: map[mail.MailboxID]*overlay{}, base: a.model.refs.base,
+	}
+}
+
+// mailbox gives the overlay of a mailbox that is there.
+func (p *plan) mailbox(box *mailbox) (*overlay, error) {
+	if box.deletedAt != 0 {
+		return nil, noMailbox()
+	}
+	o := p.boxes[box.id]
+	if o == nil {
+		o = &overlay{box: box, counts: box.counts}
+		p.boxes[box.id] = o
+	}
+	return o, nil
+}
+
+// record adds a change of a mailbox; o has its counts.
+func (p *plan) record(id mail.MailboxID, after mail.Counts, e mail.Event, bytes int) {
+	p.head++
+	p.changes = append(p.changes, mail.Change{ModSeq: p.head, Mailbox: id, After: after, Event: e})
+	p.bytes += 16 + bytes
+}
+
+// row gives a row as it will be.
+func (o *overlay) row(r Row) Row {
+	if c, ok := o.changed[r.UID]; ok {
+		r.Flags, r.ModSeq = c.flags, c.modSeq
+	}
+	return r
+}
+
+// each calls f for the messages of a set that will be there, in UID order.
+func (o *overlay) each(uids mail.UIDSet, f func(Row)) {
+	if len(o.expunged) > 0 {
+		uids = uids.Subtract(o.expunged)
+	}
+	if o.box.rows != nil {
+		o.box.rows.each(uids, func(p *rowPage, i int) bool {
+			f(o.row(p.row(i)))
+			return true
+		})
+	}
+	for i := range o.added {
+		if uids.Contains(o.added[i].UID) {
+			f(o.row(o.added[i]))
+		}
+	}
+}
+
+// gone gives the messages of a set that were expunged and are still held, those
+// this batch expunges among them, in UID order.
+func (o *overlay) gone(uids mail.UIDSet) []Row {
+	var rows []Row
+	if o.box.gone != nil {
+		o.box.gone.each(uids, func(p *rowPage, i int) bool {
+			rows = append(rows, p.row(i))
+			return true
+		})
+	}
+	if now := uids.Intersect(o.expunged); len(now) > 0 {
+		o.box.rows.each(now, func(p *rowPage, i int) bool {
+			rows = append(rows, o.row(p.row(i)))
+			return true
+		})
+		for i := range o.added {
+			if now.Contains(o.added[i].UID) {
+				rows = append(rows, o.row(o.added[i]))
+			}
+		}
+		slices.SortFunc(rows, func(a, b Row) int { return int(int64(a.UID) - int64(b.UID)) })
+	}
+	return rows
+}
+
+// add plans that messages come into a mailbox. Their UIDs and Flags are set,
+// their flags are interned, and there is room for their UIDs.
+func (p *plan) add(o *overlay, rows []Row) {
+	messages := make([]mail.Message, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		system := p.a.flags.system(r.Flags)
+		o.counts.Messages++
+		o.counts.Unseen += count(system&mail.Seen == 0)
+		o.counts.Deleted += count(system&mail.Deleted != 0)
+		o.counts.Bytes += uint64(r.Size)
+		o.counts.UIDNext = r.UID + 1
+		messages[i] = mail.Message{
+			UID: r.UID, ModSeq: p.head + 1, Flags: p.a.flags.get(r.Flags).flags, Size: r.Size, Date: r.Date,
+			Saved: int64(r.Saved), ID: r.ID,
+		}
+		r.ModSeq = p.head + 1
+	}
+	o.added = append(o.added, rows...)
+	p.record(o.box.id, o.counts, mail.MessagesAdded{Messages: messages}, 16*len(rows))
+	p.full = p.full || len(rows) > bulk
+}
+
+// setFlags plans a flag change on rows that it alters; to has their new flags.
+func (p *plan) setFlags(o *overlay, op mail.FlagOp, flags mail.Flags, rows []Row, to func(FlagsID) FlagsID) mail.UIDSet {
+	var uids mail.UIDSet
+	small := len(rows) <= bulk
+	if small && o.changed == nil {
+		o.changed = make(map[mail.UID]altered, len(rows))
+	}
+	for i := range rows {
+		r := &rows[i]
+		next := to(r.Flags)
+		before, after := p.a.flags.system(r.Flags), p.a.flags.system(next)
+		o.counts.Unseen += count(after&mail.Seen == 0) - count(before&mail.Seen == 0)
+		o.counts.Deleted += count(after&mail.Deleted != 0) - count(before&mail.Deleted != 0)
+		uids = uids.Append(r.UID)
+		if small {
+			o.changed[r.UID] = altered{next, p.head + 1}
+		}
+	}
+	p.record(o.box.id, o.counts, mail.FlagsChanged{Op: op, Flags: flags, UIDs: uids}, 4*len(uids))
+	p.full = p.full || !small
+	return uids
+}
+
+// expunge plans that rows leave the mailbox.
+func (p *plan) expunge(o *overlay, rows []Row) mail.UIDSet {
+	var uids mail.UIDSet
+	for i := range rows {
+		r := &rows[i]
+		system := p.a.flags.system(r.Flags)
+		o.counts.Messages--
+		o.counts.Unseen -= count(system&mail.Seen == 0)
+		o.counts.Deleted -= count(system&mail.Deleted != 0)
+		o.counts.Bytes -= uint64(r.Size)
+		uids = uids.Append(r.UID)
+	}
+	o.expunged = o.expunged.Union(uids)
+	p.record(o.box.id, o.counts, mail.MessagesExpunged{UIDs: uids, At: p.now}, 4*len(uids))
+	p.full = p.full || len(rows) > bulk
+	return uids
+}
+
+func count(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// reserve gives the UID for the next message, of which n are to come, or says
+// that the mailbox has no more.
+func (o *overlay) reserve(n int) (mail.UID, error) {
+	const highest = 1<<32 - 2 // UIDNEXT is a UID too
+	if uint64(o.counts.UIDNext)+uint64(n)-1 > highest {
+		return 0, mail.Errorf(mail.Limit, "the mailbox has no UIDs left")
+	}
+	return o.counts.UIDNext, nil
+}
+
+// claimRecent adds what sessions were shown as \Recent since it was last written
+// (RFC 3501 2.3.2): a batch is the occasion to write it for nothing.
+func (p *plan) claimRecent() {
+	p.a.mu.RLock()
+	claimed := map[mail.MailboxID]mail.UID{}
+	for box := range p.model.recentDirty {
+		if box.deletedAt == 0 {
+			claimed[box.id] = box.claimed
+		}
+	}
+	p.a.mu.RUnlock()
+	for _, id := range slices.Sorted(maps.Keys(claimed)) {
+		if o, err := p.mailbox(p.model.boxes[id]); err == nil {
+			p.record(id, o.counts, mail.RecentClaimed{Below: claimed[id]}, 8)
+		}
+	}
+}
