@@ -98,11 +98,11 @@ func (s *Summary) Section(path []uint32, spec Specifier) (Section, bool) {
 	return Section{part.HeaderStart, part.HeaderSize()}, true
 }
 
-// Walk calls visit for every part with its number path, parents first, until
-// visit returns false. The root of a message that is a multipart has the empty
-// path, and so has no path of its own in it the root of an encapsulated
-// multipart: it is visited with the path of the part that holds it. Paths are
-// only good during the call.
+// Walk calls visit for every part, parents first, with the path that Part finds
+// it by, until visit returns false. A multipart that is a whole message has no
+// number of its own (RFC 9051 6.4.5.1): as the message's root it has the empty
+// path, as the root of an encapsulated message the path of the part that holds
+// it. A path is good during the call only.
 func (s *Summary) Walk(visit func(path []uint32, part *Part) bool) {
 	if s.Root.IsMultipart() {
 		walk(nil, s.Root, visit)
