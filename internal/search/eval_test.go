@@ -83,6 +83,25 @@ func TestAsksForNoMoreThanItNeeds(t *testing.T) {
 	}
 }
 
+// A Summary that is not complete does not answer for the header.
+func TestTruncatedSummary(t *testing.T) {
+	raw := "From: ann@example.com, bob@example.com\r\nSubject: all of it\r\n\r\n"
+	summary, err := message.Parse(strings.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary.Truncated, summary.Envelope.From, summary.Envelope.Subject.Value = true, summary.Envelope.From[:1], "all"
+	for _, c := range []criteria{header("From", "bob@"), header("Subject", "of it")} {
+		p, err := Compile(c, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := p.Evaluator().Match(t.Context(), &Row{}, &fixed{summary, strings.NewReader(raw)}); !ok || err != nil {
+			t.Errorf("%+v: %t, %v", c, ok, err)
+		}
+	}
+}
+
 // A body is read no further than the answer takes.
 func TestStopsReadingWhenCertain(t *testing.T) {
 	raw := "Subject: x\r\n\r\nneedle " + strings.Repeat("hay ", 1<<20)

@@ -120,10 +120,12 @@ nested body
 		}, Recent: true},
 		crlf(`
 Subject:
+Bcc:
+Content-Type: message/delivery-status
 
 fox
 brown
-`),
+`) + "ende\u0301", // an accent is the last there is
 	},
 	{
 		Row{Message: mail.Message{UID: 40, ModSeq: 400, Size: 4000, Date: at("1994-02-01T00:00:00+14:00")}},
@@ -270,6 +272,7 @@ func TestKeys(t *testing.T) {
 		{"HEADER empty: there", header("x-empty", ""), []mail.UID{10}},
 		{"HEADER empty: there and not empty", header("Message-ID", ""), []mail.UID{10}},
 		{"HEADER empty: addresses", header("To", ""), []mail.UID{10, 20}},
+		{"HEADER empty: addresses, none in the field", header("Bcc", ""), []mail.UID{20, 30}},
 		{"HEADER empty: absent", header("X-None", ""), none},
 		{"HEADER unfolded", header("X-Folded", "first second"), []mail.UID{10}},
 		{"HEADER of a MIME part", header("Content-Description", "marked"), none},
@@ -288,6 +291,8 @@ func TestKeys(t *testing.T) {
 		{"BODY: no header fields", body("nested subject"), none},
 		{"BODY: no field names", body("Subject"), none},
 		{"BODY: not across parts", body("отпуск<p>"), none},
+		{"BODY to its end", body("NDÉ"), []mail.UID{30}},
+		{"BODY of another message type", body("brown\r\nende"), []mail.UID{30}},
 		{"BODY empty", body(""), every},
 		{"TEXT in the header", text("köln"), []mail.UID{10}},
 		{"TEXT in a field's name", text("x-empty:"), []mail.UID{10}},
