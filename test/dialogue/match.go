@@ -169,7 +169,9 @@ func (m *matcher) status(pattern, text string) bool {
 	case "CAPABILITY":
 		return m.set(want[1:], got[1:], 1) && m.human(wantHuman, human)
 	case "PERMANENTFLAGS", "BADCHARSET":
-		return len(want) == len(got) && (len(want) == 1 || m.setList(want[1], got[1])) && m.human(wantHuman, human)
+		if len(want) == 2 && len(got) == 2 && want[1].kind == list {
+			return m.setList(want[1], got[1]) && m.human(wantHuman, human)
+		}
 	}
 	return m.sequence(want[1:], got[1:]) && m.human(wantHuman, human)
 }

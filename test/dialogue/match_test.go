@@ -19,6 +19,8 @@ func TestMatchLine(t *testing.T) {
 		{"a code with a capture", "* OK [UIDNEXT {n=[0-9]+}] ...", "* OK [UIDNEXT 17] next", true},
 		{"permanent flags in another order", `* OK [PERMANENTFLAGS (\Seen \*)] ...`, `* OK [PERMANENTFLAGS (\* \Seen)] x`, true},
 		{"a permanent flag too many", `* OK [PERMANENTFLAGS (\Seen)] ...`, `* OK [PERMANENTFLAGS (\Seen \*)] x`, false},
+		{"any charsets, or none", "a NO [BADCHARSET ...] ...", "a NO [BADCHARSET] x", true},
+		{"no charset where one must be", "a NO [BADCHARSET (X)] ...", "a NO [BADCHARSET] x", false},
 		{"either of two", "a1 {=NO|BAD} ...", "a1 BAD x", true},
 		{"neither of two", "a1 {=NO|BAD} ...", "a1 OK x", false},
 		{"a code with args in order", "a OK [COPYUID 1 2:3 4:5] ...", "a OK [COPYUID 1 2:3 5:4] x", false},
