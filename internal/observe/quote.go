@@ -68,10 +68,11 @@ func escape(b *strings.Builder, s string, room int, quoted bool) {
 		case r == utf8.RuneError && size == 1:
 			out = append(out, '\\', 'x')
 			out = append(out, "0123456789abcdef"[s[0]>>4], "0123456789abcdef"[s[0]&15])
-		case r == '\\', r == '"' && quoted:
-			out = append(out, '\\', byte(r))
-		case r == '"':
-			out = append(out, '"')
+		case r == '\\', r == '"':
+			if quoted {
+				out = append(out, '\\')
+			}
+			out = append(out, byte(r))
 		default:
 			out = strconv.AppendQuoteRune(out, r)
 			out = out[1 : len(out)-1]

@@ -1,0 +1,316 @@
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"strings"
+	"time"
+
+	"postern/internal/mail"
+	"postern/internal/observe"
+)
+
+// Directory is what this package needs to know about accounts. The roof makes
+// one of the store's.
+type Directory interface {
+	// SignIn finds the account that may be signed in to under a canonical
+	// address: its own name, or an alias that stands for it alone. mail.NotFound
+	// if there is none.
+	SignIn(ctx context.Context, address string) (Entry, error)
+
+	// Rehash replaces an account's record if its version is still the given one,
+	// else an error. It is called when a password was right and its hash is not of
+	// the present cost.
+	Rehash(ctx context.Context, id mail.AccountID, version uint64, record []byte) error
+}
+
+// Entry is an account in the directory.
+type Entry struct {
+	Account  mail.AccountID
+	Name     string // its own canonical address
+	Version  uint64 // rises whenever Record or Disabled changes
+	Record   []byte // see Credentials
+	Disabled bool   // may not sign in
+}
+
+// Identity is who signed in.
+type Identity struct {
+	Account mail.AccountID
+	Name    string // the account's own address, whatever alias was used
+}
+
+// Peer is who tries to sign in, as far as the connection tells.
+type Peer struct {
+	Session string // for the log
+	Remote  netip.AddrPort
+	TLS     *tls.ConnectionState // nil without TLS
+}
+
+// Result is how an attempt ended. Clients are told much less.
+type Result string
+
+// The results.
+const (
+	Accepted      Result = "accepted"
+	UnknownUser   Result = "unknown_user"   // also: a name that is no address
+	WrongPassword Result = "wrong_password" // also: an account without a password
+	Disabled      Result = "disabled"       // the password was right
+	NotAuthorized Result = "not_authorized" // the password was right, the authorization identity another's
+	Malformed     Result = "malformed"      // not what the mechanism asks for
+	Busy          Result = "busy"           // not looked at: too many at once, or the directory cannot be asked
+)
+
+// Attempt is one try to sign in, for those who watch over them. It holds no
+// password.
+type Attempt struct {
+	Time      time.Time
+	Peer      Peer
+	Mechanism string
+	User      string         // canonical address, "" if the name was none
+	Account   mail.AccountID // 0 if there is none
+	Result    Result
+}
+
+// Config is what an Authenticator needs. Directory is a must.
+type Config struct {
+	Directory Directory
+	Rules     Rules
+	Cost      Argon2        // of new hashes; zero is DefaultArgon2
+	Hashes    int           // hashes at a time; 0 is one per core
+	Queue     int           // logins waiting for a hash; 0 is 256
+	Remember  time.Duration // how long a right password is remembered; 0 is 10 minutes, negative not at all
+	Log       *slog.Logger
+	Metrics   *observe.Registry
+	Now       func() time.Time
+
+	// Watch is told of every attempt when it is over. It must be quick. nil is
+	// nobody.
+	Watch func(context.Context, Attempt)
+}
+
+// Defaults of Config.
+const (
+	defaultQueue    = 256
+	defaultRemember = 10 * time.Minute
+	maxRemembered   = 100_000 // some 10 MB
+)
+
+// Authenticator checks passwords. Its methods may be called from any goroutine.
+type Authenticator struct {
+	directory Directory
+	rules     Rules
+	cost      Argon2
+	dummy     hashed // costs what a real one costs, and matches nothing
+	hashing   *hashing
+	memory    *memory
+	log       *slog.Logger
+	now       func() time.Time
+	watch     func(context.Context, Attempt)
+
+	results        *observe.CounterSet
+	hashes, recall *observe.Counter
+}
+
+// New makes an Authenticator.
+func New(cfg Config) *Authenticator {
+	if cfg.Cost == (Argon2{}) {
+		cfg.Cost = DefaultArgon2()
+	}
+	if cfg.Hashes <= 0 {
+		cfg.Hashes = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Queue <= 0 {
+		cfg.Queue = defaultQueue
+	}
+	if cfg.Remember == 0 {
+		cfg.Remember = defaultRemember
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	m := cfg.Metrics
+	return &Authenticator{
+		directory: cfg.Directory, rules: cfg.Rules, cost: cfg.Cost, dummy: newHash(cfg.Cost, "dummy"),
+		hashing: newHashing(cfg.Hashes, cfg.Queue), memory: newMemory(cfg.Remember, maxRemembered),
+		log: cfg.Log, now: cfg.Now, watch: cfg.Watch,
+		results: m.CounterBy("postern_logins_total", "Attempts to sign in, by result.", "result",
+			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy)),
+		hashes: m.Counter("postern_password_hashes_total", "Password hashes computed."),
+		recall: m.Counter("postern_passwords_remembered_total", "Logins that needed no hash, because the password had been right some minutes before."),
+	}
+}
+
+// Rules gives the rules about addresses.
+func (a *Authenticator) Rules() Rules { return a.rules }
+
+// Login checks the user name and password of the LOGIN command (RFC 9051 6.2.3). Errors
+// are mail.AuthFailed, always with the same text; mail.Unavailable when the
+// question could not be answered now; mail.Canceled when ctx ended.
+func (a *Authenticator) Login(ctx context.Context, peer Peer, user, password string) (Identity, error) {
+	return a.attempt(ctx, peer, "LOGIN command", "", user, password)
+}
+
+func failed() error { return mail.Errorf(mail.AuthFailed, "authentication failed") }
+
+// attempt checks a password, and that the user may act as authzid (RFC 4422
+// 3.4.1): "" or themselves. The password comes first in any case
+// (CVE-2023-27582).
+func (a *Authenticator) attempt(ctx context.Context, peer Peer, mechanism, authzid, user, password string) (Identity, error) {
+	try := Attempt{Time: a.now(), Peer: peer, Mechanism: mechanism}
+	id, err := a.verify(ctx, &try, user, password)
+	if err == nil && authzid != "" {
+		if as, parseErr := a.rules.Parse(authzid); parseErr != nil || as.String() != try.User && as.String() != id.Name {
+			id, err = Identity{}, mail.Errorf(mail.NotAuthorized, "not authorized to act as that user")
+			try.Result = NotAuthorized
+		}
+	}
+	a.report(ctx, try, user, err)
+	return id, err
+}
+
+// malformed reports an attempt that did not follow its mechanism.
+func (a *Authenticator) malformed(ctx context.Context, peer Peer, mechanism string) error {
+	err := mail.Errorf(mail.Invalid, "malformed %s response", mechanism)
+	a.report(ctx, Attempt{Time: a.now(), Peer: peer, Mechanism: mechanism, Result: Malformed}, "", err)
+	return err
+}
+
+func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password string) (Identity, error) {
+	prepared, possible := preparePassword(password)
+	if !possible { // nobody's password, whoever the user is: that this is quick tells nothing
+		try.Result = WrongPassword
+		return Identity{}, failed()
+	}
+	entry, err := a.find(ctx, try, user)
+	if err != nil {
+		try.Result = Busy
+		return Identity{}, err
+	}
+	hash, real, err := a.hashOf(entry)
+	if err != nil {
+		try.Result = Busy
+		return Identity{}, mail.Wrap(err, mail.Unavailable, "this account cannot sign in at this moment")
+	}
+	name := try.User
+	if name == "" {
+		name = user
+	}
+	p := a.memory.proofOf(entry.Account, entry.Version, name, prepared)
+	id := Identity{Account: entry.Account, Name: entry.Name}
+	if real && !entry.Disabled && a.memory.has(p, a.now()) {
+		a.recall.Add()
+		try.Result = Accepted
+		return id, nil
+	}
+	ok, err := a.hashing.once(ctx, p, func() bool {
+		a.hashes.Add()
+		if !hash.matches(prepared) || !real {
+			return false
+		}
+		if !entry.Disabled {
+			a.memory.add(p, a.now()) // before the next of the same is let in
+			if hash.cost != a.cost {
+				a.rehash(ctx, entry, prepared)
+			}
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+		try.Result = Busy
+		return Identity{}, err
+	case entry.Account == 0:
+		try.Result = UnknownUser
+		return Identity{}, failed()
+	case !ok:
+		try.Result = WrongPassword
+		return Identity{}, failed()
+	case entry.Disabled:
+		try.Result = Disabled
+		return Identity{}, failed()
+	}
+	try.Result = Accepted
+	return id, nil
+}
+
+// find looks the user up; an Entry without Account is nobody.
+func (a *Authenticator) find(ctx context.Context, try *Attempt, user string) (Entry, error) {
+	address, err := a.rules.Parse(user)
+	if err != nil {
+		return Entry{}, nil // a name that cannot be anybody's is that of nobody
+	}
+	try.User = address.String()
+	entry, err := a.directory.SignIn(ctx, try.User)
+	switch {
+	case err == nil:
+		try.Account = entry.Account
+		return entry, nil
+	case mail.KindOf(err) == mail.NotFound:
+		return Entry{}, nil
+	case ctx.Err() != nil:
+		return Entry{}, mail.Wrap(err, mail.Canceled, "given up")
+	}
+	return Entry{}, mail.Wrap(err, mail.Unavailable, "users cannot be looked up at this moment")
+}
+
+// hashOf gives the hash to check a password against. For nobody, and for an
+// account without a password, it is one that nothing matches.
+func (a *Authenticator) hashOf(entry Entry) (h hashed, real bool, err error) {
+	if entry.Account == 0 {
+		return a.dummy, false, nil
+	}
+	c, err := ParseCredentials(entry.Record)
+	if err != nil || c.Password == "" {
+		return a.dummy, false, err
+	}
+	h, err = parseHash(c.Password)
+	return h, err == nil, err
+}
+
+// rehash brings the stored hash to the present cost, in the slot of the hash
+// that was just checked. The login is good whether that works or not.
+func (a *Authenticator) rehash(ctx context.Context, entry Entry, prepared string) {
+	c, err := ParseCredentials(entry.Record)
+	if err == nil {
+		a.hashes.Add()
+		c.Password = newHash(a.cost, prepared).String()
+		err = a.directory.Rehash(ctx, entry.Account, entry.Version, c.Encode())
+	}
+	if err != nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "password hash could not be renewed", observe.Account(entry.Account), observe.Error(err))
+	}
+}
+
+// report counts, logs and passes on an attempt. A name that is no address is not
+// logged: people type passwords there.
+func (a *Authenticator) report(ctx context.Context, try Attempt, user string, err error) {
+	a.results.Of(string(try.Result)).Add()
+	attrs := []slog.Attr{observe.Session(try.Peer.Session), observe.Remote(try.Peer.Remote),
+		slog.String(observe.KeyMechanism, try.Mechanism), slog.String(observe.KeyReason, string(try.Result))}
+	if try.User != "" && strings.Contains(user, "@") || try.Account != 0 {
+		attrs = append(attrs, observe.Text(observe.KeyUser, try.User))
+	}
+	if try.Account != 0 {
+		attrs = append(attrs, observe.Account(try.Account))
+	}
+	level, msg := slog.LevelInfo, "login"
+	if err != nil {
+		msg = "login failed"
+		var e *mail.Error
+		if errors.As(err, &e) && e.Err != nil && mail.KindOf(err) != mail.Canceled {
+			level = slog.LevelError // not the client's doing
+			attrs = append(attrs, observe.Error(err))
+		}
+	}
+	a.log.LogAttrs(ctx, level, msg, attrs...)
+	if a.watch != nil {
+		a.watch(ctx, try)
+	}
+}
