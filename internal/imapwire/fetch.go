@@ -1,6 +1,10 @@
 package imapwire
 
-import "postern/internal/mail"
+import (
+	"slices"
+
+	"postern/internal/mail"
+)
 
 // FetchKind is what a FetchItem asks for.
 type FetchKind uint8
@@ -130,19 +134,21 @@ func (r *Reader) ExpectFetchItems(dst *[]FetchItem) bool {
 
 // fetchItems collects items and drops those it has.
 type fetchItems struct {
-	items  []FetchItem
-	simple uint32         // a bit for each FetchKind without a section
-	named  map[string]int // where items with one are, by the name of their answer
-	name   []byte
+	items []FetchItem
+	named map[string]int // where items with a section are, by the name of their answer
+	name  []byte
 }
 
 func (f *fetchItems) add(items ...FetchItem) {
 	for _, item := range items {
 		if item.Kind < FetchSection {
-			if f.simple&(1<<item.Kind) == 0 {
-				f.simple |= 1 << item.Kind
+			at := slices.IndexFunc(f.items, func(i FetchItem) bool { return i.Kind == item.Kind })
+			if at < 0 {
 				f.items = append(f.items, item)
+				continue
 			}
+			f.items[at].Peek = f.items[at].Peek && item.Peek
+			f.items[at].Lazy = f.items[at].Lazy && item.Lazy
 			continue
 		}
 		if f.named == nil {

@@ -46,11 +46,10 @@ func NewReader(br *bufio.Reader, limits Limits, cont func() error) *Reader {
 }
 
 // Reset makes the reader read from br, as after STARTTLS, or when a connection
-// that was parked is woken. Whatever was left of a command is forgotten; UTF8,
-// Limits and Continue stay.
+// that was parked is woken; a parked one's br may be nil. Whatever was left of a
+// command is forgotten; UTF8, Limits and Continue stay.
 func (r *Reader) Reset(br *bufio.Reader) {
-	*r = Reader{UTF8: r.UTF8, Limits: r.Limits, Continue: r.Continue, br: br, ended: true,
-		later: r.later, scratch: r.scratch[:0]}
+	*r = Reader{UTF8: r.UTF8, Limits: r.Limits, Continue: r.Continue, br: br, ended: true, later: r.later}
 }
 
 // Err gives the first error of the command that is being read, nil if there is
@@ -70,23 +69,25 @@ func (r *Reader) Pending() bool {
 	return bytes.IndexByte(ahead[r.pos:], '\n') >= 0
 }
 
-// Upcoming gives the name of the next command as Command would, if its line has
-// already arrived, and "" otherwise. It reads nothing. A session that may tell of
-// expunged messages now asks it whether a command that means messages by number
-// is already on its way (RFC 9051 5.5).
+// Upcoming gives the name of the next command as Command would, if it has already
+// arrived, and "" otherwise. It reads nothing. A session that may tell of expunged
+// messages now asks it whether a command that means messages by number is already
+// on its way (RFC 9051 5.5).
 func (r *Reader) Upcoming() string {
 	ahead, _ := r.br.Peek(r.br.Buffered())
-	ahead = ahead[r.pos:]
-	line, _, whole := bytes.Cut(ahead, []byte{'\n'})
-	if !whole {
+	line, _, whole := bytes.Cut(ahead[r.pos:], []byte{'\n'})
+	line = bytes.TrimSuffix(line, []byte{'\r'})
+	_, line, _ = bytes.Cut(line, []byte{' '}) // the tag
+	word, line, more := bytes.Cut(line, []byte{' '})
+	if !more && !whole {
 		return ""
 	}
-	_, rest, _ := bytes.Cut(bytes.TrimSuffix(line, []byte{'\r'}), []byte{' '})
-	first, rest, _ := bytes.Cut(rest, []byte{' '})
-	name := commandName(first)
+	name := commandName(word)
 	if name == "UID" {
-		second, _, _ := bytes.Cut(rest, []byte{' '})
-		name = uidCommandName(second)
+		if word, _, more = bytes.Cut(line, []byte{' '}); !more && !whole {
+			return ""
+		}
+		name = uidCommandName(word)
 	}
 	return name
 }
@@ -157,7 +158,7 @@ func (r *Reader) End() error {
 
 // drain reads to the end of the command without understanding it. A line that
 // ends like the header of a non-synchronizing literal is followed by that
-// literal, wherever the error was (RFC 7888 4). One that ends like the header of a
+// literal, wherever the error was (RFC 7888 3). One that ends like the header of a
 // synchronizing literal is the command's end: the client waits, and the tagged
 // reply tells it not to send.
 func (r *Reader) drain() {

@@ -273,7 +273,7 @@ func (r *Reader) quoted(dst *[]byte) bool {
 				return r.expected(`" or \ behind a backslash`)
 			}
 		case 0, '\r', '\n':
-			for _, c := range r.scratch[max(0, len(r.scratch)-maxLengthDigits-4):] {
+			for _, c := range r.scratch {
 				r.scan.next(c) // the line may still end like a literal's header: see drain
 			}
 			return r.expected("the end of a quoted string")

@@ -217,14 +217,11 @@ func (w *Writer) Challenge(data []byte) *Writer {
 type LiteralError struct {
 	Size    int64 // what was told
 	Written int64 // what the source gave
-	Err     error // why it gave no more; nil if it gave more
+	Err     error // why it gave no more
 }
 
 // Error describes the failure.
 func (e *LiteralError) Error() string {
-	if e.Err == nil {
-		return fmt.Sprintf("literal of %d octets: its source has more", e.Size)
-	}
 	return fmt.Sprintf("literal of %d octets ends after %d: %v", e.Size, e.Written, e.Err)
 }
 
@@ -245,6 +242,7 @@ func (w *Writer) Literal8(size int64, src io.Reader) *Writer {
 }
 
 func (w *Writer) copy(size int64, src io.Reader) *Writer {
+	empty := 0
 	for left := size; left > 0; {
 		if w.spill(); w.err != nil {
 			return w
@@ -254,6 +252,11 @@ func (w *Writer) copy(size int64, src io.Reader) *Writer {
 		n, err := src.Read(room)
 		w.buf = w.buf[:at+n]
 		left -= int64(n)
+		if empty++; n > 0 {
+			empty = 0
+		} else if empty == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
 		if left > 0 && err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
