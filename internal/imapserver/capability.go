@@ -1,0 +1,136 @@
+package imapserver
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// feature is a capability that no command of its own stands for.
+type feature struct {
+	name   string
+	before bool // announced before login
+	after  bool // announced after login
+}
+
+// features are the capabilities beside those of the command table. The versions
+// come first: clients that read only the beginning of the list exist.
+func features() []feature {
+	return []feature{
+		{"IMAP4rev1", true, true},
+		{"IMAP4rev2", true, true},
+		{"SASL-IR", true, true},
+		{"LITERAL-", true, false}, // RFC 7888 5: never both
+		{"LITERAL+", false, true},
+		{"BINARY", false, true},
+		{"CHILDREN", false, true},
+		{"CREATE-SPECIAL-USE", false, true},
+		{"ESEARCH", false, true},
+		{"LIST-EXTENDED", false, true},
+		{"LIST-STATUS", false, true},
+		{"SEARCHRES", false, true},
+		{"SPECIAL-USE", false, true},
+		{"STATUS=SIZE", false, true},
+		{"UTF8=ACCEPT", false, true},
+	}
+}
+
+// announcedBefore are the commands' capabilities that a client is told of before
+// login: those it can use then, and ENABLE, whose presence some look for early.
+func announcedBefore(sp *spec) bool { return sp.states&notAuthenticated != 0 || sp.name == "ENABLE" }
+
+// Mask hides capabilities from some sessions: those that came through the
+// listener, of the user, and of the client it names, each "" for any. Clients
+// exist that misuse what they are told of (see docs/rfc-status.md); a masked
+// capability is not announced and cannot be enabled.
+type Mask struct {
+	Listener string   // a listener's setting, as "listen.imaps"
+	User     string   // an account's name
+	Client   string   // part of the "name" the client gives with ID, in any case
+	Hide     []string // capabilities, as they are announced; or what stands before their "="
+}
+
+// hidden reports whether a capability is masked in this session.
+func (s *session) hidden(capability string) bool {
+	name, _, _ := strings.Cut(capability, "=")
+	for i := range s.srv.masks {
+		m := &s.srv.masks[i]
+		if m.Listener != "" && m.Listener != s.conn.Setting() ||
+			m.User != "" && !strings.EqualFold(m.User, s.user) ||
+			m.Client != "" && !containsFold(s.client, m.Client) {
+			continue
+		}
+		for _, h := range m.Hide {
+			if strings.EqualFold(h, capability) || strings.EqualFold(h, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func containsFold(s, part string) bool {
+	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
+}
+
+// capabilities gives what this session may be told of now, in the order of
+// announcement.
+func (s *session) capabilities() []string {
+	before := s.state == notAuthenticated
+	var all []string
+	for _, f := range s.srv.features {
+		if before && f.before || !before && f.after {
+			all = append(all, f.name)
+		}
+	}
+	var commands []string
+	for i := range s.srv.table {
+		sp := &s.srv.table[i]
+		switch {
+		case sp.announce == "" || slices.Contains(commands, sp.announce):
+		case before && !announcedBefore(sp), !before && sp.states&loggedIn == 0:
+		case sp.announce == "STARTTLS" && !s.conn.CanUpgrade():
+		default:
+			commands = append(commands, sp.announce)
+		}
+	}
+	slices.Sort(commands)
+	all = append(all, commands...)
+	if before {
+		all = append(all, s.authCapabilities()...)
+	} else {
+		all = append(all, "APPENDLIMIT="+strconv.FormatInt(s.srv.limits.Message, 10))
+	}
+	return slices.DeleteFunc(all, s.hidden)
+}
+
+// authCapabilities tells how one can sign in: not at all before TLS on a
+// connection that is not private (RFC 9051 6.2.3, 11.1).
+func (s *session) authCapabilities() []string {
+	if !s.conn.Private() {
+		return []string{"LOGINDISABLED"}
+	}
+	var all []string
+	for _, m := range s.srv.auth.Mechanisms() {
+		all = append(all, "AUTH="+m)
+	}
+	return all
+}
+
+// capabilityCode gives the list as a response code.
+func (s *session) capabilityCode() string {
+	return "CAPABILITY " + strings.Join(s.capabilities(), " ")
+}
+
+// capability is the command CAPABILITY (RFC 9051 6.1.1).
+func (s *session) capability(*command) error {
+	if !s.r.ExpectCRLF() {
+		return s.r.Err()
+	}
+	w := s.w.Star().Raw("CAPABILITY")
+	for _, c := range s.capabilities() {
+		w.Raw(" ").Raw(c)
+	}
+	w.CRLF()
+	return nil
+}

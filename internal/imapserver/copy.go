@@ -1,0 +1,47 @@
+package imapserver
+
+import (
+	"strconv"
+
+	"postern/internal/account"
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+)
+
+// copy is the commands COPY and UID COPY (RFC 9051 6.4.7).
+func (s *session) copy(c *command) error {
+	uids, to, err := s.transfer(c)
+	if err != nil || uids.Empty() {
+		return err
+	}
+	copied, err := s.box.sel.Copy(s.ctx, uids, to)
+	if err != nil {
+		return tryCreate(err)
+	}
+	if !copied.From.Empty() {
+		c.done(copyUID(copied), "copied")
+	}
+	return nil
+}
+
+// transfer reads the arguments of COPY and MOVE and looks up what they name.
+func (s *session) transfer(c *command) (mail.UIDSet, *account.Mailbox, error) {
+	var args imapwire.CopyArgs
+	if !s.r.ExpectCopyArgs(&args) {
+		return nil, nil, s.r.Err()
+	}
+	uids, err := s.box.view.Resolve(args.Set, c.spec.byUID)
+	if err != nil {
+		return nil, nil, err
+	}
+	to, err := s.account.Mailbox(args.Mailbox, mail.RightInsert)
+	if err != nil {
+		return nil, nil, tryCreate(err)
+	}
+	return uids, to, nil
+}
+
+// copyUID is the response code COPYUID (RFC 4315 3).
+func copyUID(c account.Copied) string {
+	return "COPYUID " + strconv.FormatUint(uint64(c.Validity), 10) + " " + c.From.String() + " " + c.To.String()
+}

@@ -1,0 +1,21 @@
+package imapserver
+
+import "postern/internal/imapwire"
+
+// create is the command CREATE (RFC 9051 6.3.4) with the special uses of RFC 6154
+// 3. A name that ends with the separator is created like another: every mailbox
+// of ours can have mailboxes below it and hold messages too.
+func (s *session) create(*command) error {
+	var args imapwire.CreateArgs
+	if !s.r.ExpectCreateArgs(&args) {
+		return s.r.Err()
+	}
+	if len(args.Other) > 0 {
+		return bad("unknown parameter %s", args.Other[0].Name)
+	}
+	if args.UnknownUse != "" {
+		return no("USEATTR", "no mailbox here can be used for that")
+	}
+	_, err := s.account.CreateMailbox(s.ctx, args.Mailbox, args.Use)
+	return err
+}

@@ -1,0 +1,21 @@
+package imapserver
+
+import "postern/internal/imapwire"
+
+// deleteMailbox is the command DELETE (RFC 9051 6.3.5). Who deletes the mailbox
+// they have selected is back in the authenticated state, which CLOSED says.
+func (s *session) deleteMailbox(*command) error {
+	var name string
+	if !s.r.ExpectMailboxArgs(&name) {
+		return s.r.Err()
+	}
+	own := s.box != nil && s.box.sel.Info().Name == name
+	if err := s.account.DeleteMailbox(s.ctx, name); err != nil {
+		return err
+	}
+	if own {
+		s.deselect()
+		s.w.Status("", imapwire.OK, "CLOSED", "the selected mailbox is deleted")
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package imapserver
+
+import (
+	"errors"
+
+	"postern/internal/account"
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+)
+
+// fetch is the commands FETCH and UID FETCH (RFC 9051 6.4.5).
+//
+// It works through the messages in chunks: their rows, then as much of their
+// summaries as was asked for, then the responses. What is written is held by
+// nobody else, so a client that reads slowly holds up nothing but itself.
+func (s *session) fetch(c *command) error {
+	var args imapwire.FetchArgs
+	if !s.r.ExpectFetchArgs(&args) {
+		return s.r.Err()
+	}
+	if args.HasChangedSince || args.Vanished || len(args.Other) > 0 {
+		return bad("unknown modifier of FETCH")
+	}
+	plan, err := s.planFetch(args.Items, c.spec.byUID)
+	if err != nil {
+		return err
+	}
+	uids, err := s.box.view.Resolve(args.Set, c.spec.byUID)
+	if err != nil {
+		return err
+	}
+	f := fetching{session: s, plan: plan}
+	if err := f.all(uids); err != nil {
+		return err
+	}
+	return f.finish()
+}
+
+// fetchPlan is what a FETCH asks for, in the order of the answer.
+type fetchPlan struct {
+	items []imapwire.FetchItem
+	uid   bool // UID comes first
+	seen  bool // what is fetched becomes \Seen
+
+	envelope, structure, body bool // parts of the summary that are needed
+	content                   bool // the message itself is needed
+}
+
+func (p *fetchPlan) summary() bool { return p.envelope || p.structure || p.body || p.content }
+
+// planFetch checks the items and puts the UID first, where many clients want it.
+func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, error) {
+	p := fetchPlan{uid: byUID, items: items[:0]}
+	for _, item := range items {
+		switch item.Kind {
+		case imapwire.FetchUID:
+			p.uid = true
+			continue
+		case imapwire.FetchFlags, imapwire.FetchInternalDate, imapwire.FetchSize:
+		case imapwire.FetchEnvelope:
+			p.envelope = true
+		case imapwire.FetchBodyStructure:
+			p.structure = true
+		case imapwire.FetchBody:
+			p.body = true
+		case imapwire.FetchRFC822, imapwire.FetchRFC822Header, imapwire.FetchRFC822Text:
+			if s.rev2 { // RFC 9051 Appendix E
+				return p, bad("RFC822 is not in IMAP4rev2")
+			}
+			p.content = true
+		case imapwire.FetchSection, imapwire.FetchBinary, imapwire.FetchBinarySize:
+			p.content = true
+		default:
+			return p, bad("unknown item to fetch")
+		}
+		p.seen = p.seen || item.SetsSeen()
+		p.items = append(p.items, item)
+	}
+	p.seen = p.seen && !s.box.readOnly
+	return p, nil
+}
+
+// fetching is one FETCH under way.
+type fetching struct {
+	session *session
+	plan    fetchPlan
+	arena   []byte // values of summaries of this chunk, as they go out
+	found   []fromSummary
+	unseen  mail.UIDSet // fetched, and to become \Seen
+	failed  error       // the first message that could not be read
+}
+
+// fromSummary is what a chunk needs of one message's summary. The values are
+// ranges of the arena: envelope, structure, body, one after the other.
+type fromSummary struct {
+	known                            bool
+	start, envelope, structure, body int
+	kept                             *account.Summary // for the message itself
+}
+
+// all fetches the messages.
+func (f *fetching) all(uids mail.UIDSet) error {
+	s := f.session
+	room := s.srv.takeRows()
+	defer s.srv.giveRows(room)
+	for !uids.Empty() {
+		rows, rest := s.box.sel.Rows(room[:0], uids)
+		if len(rows) == 0 {
+			return nil
+		}
+		for len(rows) > 0 {
+			n, err := f.chunk(rows)
+			if err != nil {
+				return err
+			}
+			rows = rows[n:]
+		}
+		uids = rest
+	}
+	return nil
+}
+
+// Bounds of what is taken from summaries before it is written.
+const (
+	arenaFull = 64 << 10 // octets of envelopes and structures
+	keptFull  = 16       // messages that are opened
+)
+
+// errChunkFull ends a batch of summaries early.
+var errChunkFull = errors.New("imapserver: enough summaries for now")
+
+// chunk answers for the first of the rows and says for how many.
+func (f *fetching) chunk(rows []account.Row) (int, error) {
+	n := len(rows)
+	if f.plan.summary() {
+		var err error
+		if n, err = f.gather(rows); err != nil {
+			return 0, err
+		}
+	}
+	for i := range rows[:n] {
+		seq, ok := f.session.box.view.Seq(rows[i].UID)
+		if !ok || f.plan.summary() && !f.found[i].known {
+			continue
+		}
+		if err := f.message(seq, i, &rows[i]); err != nil {
+			return 0, err
+		}
+	}
+	return n, f.session.w.Err()
+}
+
+// gather takes what is needed from the summaries of the first of the rows and
+// says of how many. Nothing is written here: the store may hold a snapshot.
+func (f *fetching) gather(rows []account.Row) (int, error) {
+	f.arena = f.arena[:0]
+	f.found = append(f.found[:0], make([]fromSummary, len(rows))...)
+	n, kept := len(rows), 0
+	err := f.session.box.sel.Summaries(f.session.ctx, rows, func(i int, m *account.Summary) error {
+		if len(f.arena) >= arenaFull || kept >= keptFull {
+			n = i
+			return errChunkFull
+		}
+		from := &f.found[i]
+		from.known, from.start = true, len(f.arena)
+		if f.plan.envelope {
+			f.arena = append(f.arena, m.Envelope()...)
+		}
+		from.envelope = len(f.arena)
+		if f.plan.structure {
+			f.arena = append(f.arena, m.Structure()...)
+		}
+		from.structure = len(f.arena)
+		if f.plan.body {
+			f.arena = m.AppendBody(f.arena)
+		}
+		from.body = len(f.arena)
+		if f.plan.content {
+			from.kept = m.Clone()
+			kept++
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errChunkFull) {
+		return 0, err
+	}
+	return n, nil
+}
+
+// message writes the FETCH response of one message. One that cannot be opened is
+// left out and the rest goes on; the command fails in the end.
+func (f *fetching) message(seq uint32, i int, row *account.Row) error {
+	s := f.session
+	var open openMessage
+	if f.plan.content {
+		var err error
+		if open, err = f.openMessage(f.found[i].kept); err != nil {
+			f.failed = errors.Join(f.failed, err)
+			return nil
+		}
+		defer open.close()
+	}
+	s.w.BeginFetch(seq)
+	if f.plan.uid {
+		s.w.FetchUID(row.UID)
+	}
+	for k := range f.plan.items {
+		item := &f.plan.items[k]
+		switch item.Kind {
+		case imapwire.FetchFlags:
+			s.fetchFlags(row)
+		case imapwire.FetchInternalDate:
+			s.w.FetchInternalDate(row.Date)
+		case imapwire.FetchSize:
+			s.w.FetchSize(uint64(row.Size))
+		case imapwire.FetchEnvelope:
+			from := &f.found[i]
+			s.w.FetchStored(item.Kind, f.arena[from.start:from.envelope])
+		case imapwire.FetchBodyStructure:
+			from := &f.found[i]
+			s.w.FetchStored(item.Kind, f.arena[from.envelope:from.structure])
+		case imapwire.FetchBody:
+			from := &f.found[i]
+			s.w.FetchStored(item.Kind, f.arena[from.structure:from.body])
+		default:
+			open.parts[k].write(s.w, item)
+		}
+	}
+	s.w.EndFetch()
+	s.tally.fetched++
+	s.srv.count.fetched.Add()
+	if f.plan.seen && !row.Expunged && s.box.sel.Flags(row.Flags).System&mail.Seen == 0 {
+		f.unseen = f.unseen.Append(row.UID)
+	}
+	return s.w.Err()
+}
+
+// finish sets \Seen on what was fetched, all at once and only now: what the
+// client has not got it has not seen. The exit reports it in FETCH responses of
+// this command, as RFC 9051 6.4.5 wants.
+func (f *fetching) finish() error {
+	s := f.session
+	if !f.unseen.Empty() {
+		_, err := s.box.sel.StoreFlags(s.ctx, account.StoreRequest{
+			UIDs: f.unseen, Op: mail.AddFlags, Flags: mail.Flags{System: mail.Seen}})
+		if err != nil {
+			return err
+		}
+		s.link.raise(mailboxChanged)
+	}
+	return f.failed
+}

@@ -1,0 +1,93 @@
+package imapserver
+
+import (
+	"time"
+
+	"postern/internal/imapwire"
+)
+
+// Limits bound what one connection may cost. A zero field takes the value of
+// DefaultLimits; a Before or After whose Line is zero is taken whole.
+type Limits struct {
+	Before, After imapwire.Limits // of one command, before and after login
+
+	// Message is the largest message APPEND takes, announced as APPENDLIMIT
+	// (RFC 7889), in octets.
+	Message int64
+
+	FirstCommand time.Duration // from the greeting to the end of the first command
+	Command      time.Duration // from a command's first octet to its last, messages apart
+	Login        time.Duration // from the connection's beginning to its login
+	Idle         time.Duration // without a command, after login
+	Still        time.Duration // between two signs of life in IDLE
+	HeldBack     time.Duration // an expunge held back so long ends the session
+	Search       time.Duration // one SEARCH may work so long
+
+	// MessageRate is the least octets a second at which the data of a message
+	// must come in, averaged over MessageWindow.
+	MessageRate   int64
+	MessageWindow time.Duration
+
+	BadBefore int // commands answered BAD before login; the next ends it
+	Bad       int // commands answered BAD after login
+	BadInRow  int // and one after the other
+
+	// Sessions is how many sessions one account may have at a time.
+	Sessions int
+}
+
+// DefaultLimits are the limits unless the operator sets others.
+func DefaultLimits() Limits {
+	const message = 64 << 20
+	before := imapwire.BeforeLogin()
+	// Outlook sends ID with a literal for every value (30 pairs at most, RFC 2971
+	// 3.3); what they hold together is bounded by Args.
+	before.Literals = 60
+	return Limits{
+		Before: before, After: imapwire.LoggedIn(message), Message: message,
+		FirstCommand: 15 * time.Second, // a client that connects has something to say
+		Command:      60 * time.Second,
+		Login:        60 * time.Second,
+		Idle:         30 * time.Minute, // RFC 9051 5.4: at least
+		Still:        2 * time.Minute,  // some NATs forget a connection after less than five
+		HeldBack:     12 * time.Hour,   // half of what expunged mail stays readable
+		Search:       10 * time.Second,
+		MessageRate:  1 << 10, MessageWindow: 30 * time.Second,
+		BadBefore: 3, Bad: 20, // as Dovecot
+		BadInRow: 10, // as Cyrus
+		Sessions: 50, // a household of clients with five connections each
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	if l.Message <= 0 {
+		l.Message = d.Message
+	}
+	if l.Before.Line == 0 {
+		l.Before = d.Before
+	}
+	if l.After.Line == 0 {
+		l.After = imapwire.LoggedIn(l.Message)
+	}
+	for _, f := range []struct{ have, want *time.Duration }{
+		{&l.FirstCommand, &d.FirstCommand}, {&l.Command, &d.Command}, {&l.Login, &d.Login},
+		{&l.Idle, &d.Idle}, {&l.Still, &d.Still}, {&l.HeldBack, &d.HeldBack},
+		{&l.Search, &d.Search}, {&l.MessageWindow, &d.MessageWindow},
+	} {
+		if *f.have <= 0 {
+			*f.have = *f.want
+		}
+	}
+	for _, f := range []struct{ have, want *int }{
+		{&l.BadBefore, &d.BadBefore}, {&l.Bad, &d.Bad}, {&l.BadInRow, &d.BadInRow}, {&l.Sessions, &d.Sessions},
+	} {
+		if *f.have <= 0 {
+			*f.have = *f.want
+		}
+	}
+	if l.MessageRate <= 0 {
+		l.MessageRate = d.MessageRate
+	}
+	return l
+}

@@ -1,0 +1,26 @@
+package imapserver
+
+// move is the commands MOVE and UID MOVE (RFC 6851, RFC 9051 6.4.8). COPYUID goes
+// out before the EXPUNGE responses, which the exit writes, so that a client can
+// tell where a message went before it forgets it.
+func (s *session) move(c *command) error {
+	uids, to, err := s.transfer(c)
+	if err != nil {
+		return err
+	}
+	if err := s.box.writable(); err != nil {
+		return err
+	}
+	if uids.Empty() {
+		return nil
+	}
+	moved, err := s.box.sel.Move(s.ctx, uids, to)
+	if err != nil {
+		return tryCreate(err)
+	}
+	if !moved.From.Empty() {
+		s.w.Status("", "OK", copyUID(moved), "moved")
+	}
+	s.link.raise(mailboxChanged)
+	return nil
+}

@@ -1,0 +1,107 @@
+package imapserver
+
+import (
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+	"postern/internal/search"
+)
+
+// search is the commands SEARCH and UID SEARCH (RFC 9051 6.4.4), with RETURN
+// (RFC 4731) and SAVE (RFC 5182).
+func (s *session) search(c *command) error {
+	var args imapwire.SearchArgs
+	if !s.r.ExpectSearchArgs(&args) {
+		return s.r.Err()
+	}
+	if err := s.searchAllowed(&args); err != nil {
+		return err
+	}
+	saves := args.Return&imapwire.ReturnSave != 0
+	program, err := search.Compile(args.Criteria, search.Env{Resolve: s.box.view.Resolve, Now: s.srv.now()})
+	if err == nil {
+		var found mail.UIDSet
+		if found, err = s.find(program); err == nil {
+			if saves {
+				s.box.view.Save(savedOf(found, args.Return))
+			}
+			s.answerSearch(c, &args, found)
+			return nil
+		}
+	}
+	if saves && mail.KindOf(err) != mail.Invalid {
+		s.box.view.Save(nil) // RFC 9051 6.4.4.1: NO empties it, BAD leaves it
+	}
+	return err
+}
+
+// searchAllowed refuses what is not announced, and what the revision of the
+// protocol that was enabled does not have.
+func (s *session) searchAllowed(args *imapwire.SearchArgs) error {
+	switch {
+	case args.Uses != 0:
+		return bad("unknown search key")
+	case args.Return&imapwire.ReturnPartial != 0 || len(args.Other) > 0:
+		return bad("unknown result option")
+	case args.Charset != "" && s.utf8Accept:
+		return bad("the charset is UTF-8 now") // RFC 9755 3
+	case s.rev2 && asksRecent(&args.Criteria):
+		return bad("NEW, OLD and RECENT are not in IMAP4rev2") // RFC 9051 Appendix E
+	}
+	return nil
+}
+
+// asksRecent reports whether criteria look at \Recent. Their depth is bounded by
+// the grammar.
+func asksRecent(c *mail.Criteria) bool {
+	switch c.Op {
+	case mail.SearchRecent, mail.SearchNew, mail.SearchOld:
+		return true
+	}
+	for i := range c.Children {
+		if asksRecent(&c.Children[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// savedOf is what "$" becomes (RFC 9051 6.4.4.1, table 4): with MIN and MAX
+// alone, only those.
+func savedOf(found mail.UIDSet, options imapwire.SearchReturn) mail.UIDSet {
+	ends := options & (imapwire.ReturnMin | imapwire.ReturnMax)
+	if ends == 0 || options&(imapwire.ReturnAll|imapwire.ReturnCount) != 0 || found.Empty() {
+		return found
+	}
+	var saved mail.UIDSet
+	if ends&imapwire.ReturnMin != 0 {
+		saved = saved.Append(found.Min())
+	}
+	if ends&imapwire.ReturnMax != 0 {
+		saved = saved.Append(found.Max())
+	}
+	return saved
+}
+
+// answerSearch writes SEARCH, or ESEARCH for those who asked for results and for
+// IMAP4rev2, which has no other.
+func (s *session) answerSearch(c *command, args *imapwire.SearchArgs, found mail.UIDSet) {
+	numbers := found
+	if !c.spec.byUID {
+		numbers = numbers[:0:0]
+		for _, r := range s.box.view.AppendSeqs(nil, found) {
+			numbers = append(numbers, mail.UIDRange{First: mail.UID(r.From), Last: mail.UID(r.To)})
+		}
+	}
+	if !args.HasReturn && !s.rev2 {
+		s.w.SearchNumbers(numbers, 0)
+		return
+	}
+	e := imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Found: numbers}
+	if !args.HasReturn {
+		e.Return = imapwire.ReturnAll
+	}
+	if e.Return == imapwire.ReturnSave {
+		return // RFC 9051 6.4.4: SAVE alone is answered by nothing
+	}
+	s.w.ESearch(&e)
+}

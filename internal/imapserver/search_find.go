@@ -1,0 +1,185 @@
+package imapserver
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"postern/internal/account"
+	"postern/internal/mail"
+	"postern/internal/message"
+	"postern/internal/search"
+)
+
+// find gives the messages that match, of those the client knows of.
+func (s *session) find(program *search.Program) (mail.UIDSet, error) {
+	everything := mail.NumSet{Ranges: []mail.NumRange{{From: 1, To: mail.Star}}}
+	all, err := s.box.view.Resolve(everything, true)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.srv.limits.Search)
+	defer cancel()
+	f := finding{session: s, ctx: ctx, program: program, body: program.Needs().Body}
+	err = f.among(program.Bound(all))
+	if err != nil && ctx.Err() != nil && s.ctx.Err() == nil {
+		return nil, mail.Wrap(err, mail.Limit, "the search takes too long")
+	}
+	return f.found, err
+}
+
+// finding is one search under way.
+type finding struct {
+	session   *session
+	ctx       context.Context
+	program   *search.Program
+	body      bool              // messages may have to be opened
+	evaluator *search.Evaluator // made when a row is not enough
+	found     mail.UIDSet
+
+	// Of the present chunk of rows:
+	answers   []search.Answer
+	undecided []account.Row
+	places    []int // of the undecided, in answers
+	kept      []*account.Summary
+}
+
+// among goes over the messages in chunks of rows.
+func (f *finding) among(uids mail.UIDSet) error {
+	s := f.session
+	room := s.srv.takeRows()
+	defer s.srv.giveRows(room)
+	for !uids.Empty() {
+		if err := f.ctx.Err(); err != nil {
+			return err
+		}
+		rows, rest := s.box.sel.Rows(room[:0], uids)
+		if len(rows) == 0 {
+			return nil
+		}
+		if err := f.chunk(rows); err != nil {
+			return err
+		}
+		uids = rest
+	}
+	return nil
+}
+
+// chunk asks the rows, and the summaries and messages of those whose rows are not
+// enough.
+func (f *finding) chunk(rows []account.Row) error {
+	f.answers, f.undecided, f.places = f.answers[:0], f.undecided[:0], f.places[:0]
+	var row search.Row
+	for i := range rows {
+		f.session.searchRow(&row, &rows[i])
+		answer := f.program.MatchRow(&row)
+		f.answers = append(f.answers, answer)
+		if answer == search.Unknown {
+			f.undecided, f.places = append(f.undecided, rows[i]), append(f.places, i)
+		}
+	}
+	for at := 0; at < len(f.undecided); {
+		n, err := f.decide(at)
+		if err != nil {
+			return err
+		}
+		at += n
+	}
+	for i := range rows {
+		if f.answers[i] == search.Yes {
+			f.found = f.found.Append(rows[i].UID)
+		}
+	}
+	return nil
+}
+
+// decide asks the summaries of undecided rows from at on and says of how many.
+// Messages are opened after the summaries were read: the store may hold a
+// snapshot while it gives them.
+func (f *finding) decide(at int) (int, error) {
+	rows := f.undecided[at:]
+	n := len(rows)
+	f.kept = append(f.kept[:0], make([]*account.Summary, min(n, keptFull))...)
+	err := f.session.box.sel.Summaries(f.ctx, rows, func(i int, m *account.Summary) error {
+		switch {
+		case !f.body:
+			return f.match(at+i, m)
+		case i >= len(f.kept):
+			n = i
+			return errChunkFull
+		}
+		f.kept[i] = m.Clone()
+		return nil
+	})
+	if err != nil && !errors.Is(err, errChunkFull) {
+		return 0, err
+	}
+	for i, m := range f.kept {
+		if m != nil {
+			if err := f.match(at+i, m); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// match decides one of the undecided.
+func (f *finding) match(k int, m *account.Summary) error {
+	if f.evaluator == nil {
+		f.evaluator = f.program.Evaluator()
+	}
+	var row search.Row
+	f.session.searchRow(&row, &f.undecided[k])
+	source := searchSource{sel: f.session.box.sel, stored: m}
+	yes, err := f.evaluator.Match(f.ctx, &row, &source)
+	if source.open != nil {
+		err = errors.Join(err, source.open.Close())
+	}
+	if err != nil {
+		return err
+	}
+	f.answers[f.places[k]] = search.No
+	if yes {
+		f.answers[f.places[k]] = search.Yes
+	}
+	return nil
+}
+
+// searchRow is a row as this session sees it.
+func (s *session) searchRow(dst *search.Row, row *account.Row) {
+	b := s.box
+	dst.Message = mail.Message{UID: row.UID, ModSeq: row.ModSeq, Flags: b.sel.Flags(row.Flags),
+		Size: row.Size, Date: row.Date, Saved: int64(row.Saved), ID: row.ID}
+	dst.Recent = b.view.IsRecent(row.UID)
+	if row.Expunged {
+		if own, ok := b.view.Flags(row.UID); ok {
+			dst.Flags = own
+		}
+	}
+}
+
+// searchSource gives a search what a row does not tell.
+type searchSource struct {
+	sel    *account.Selection
+	stored *account.Summary
+	open   account.Body
+}
+
+var _ search.Source = (*searchSource)(nil)
+
+// Summary gives the message's Summary, its envelope included.
+func (s *searchSource) Summary(context.Context) (*message.Summary, error) {
+	sum, err := s.stored.Shape()
+	if err != nil {
+		return nil, err
+	}
+	return sum, readEnvelope(s.stored.Envelope(), &sum.Envelope)
+}
+
+// Body opens the message.
+func (s *searchSource) Body(ctx context.Context) (io.ReaderAt, error) {
+	body, err := s.sel.Body(ctx, s.stored)
+	s.open = body
+	return body, err
+}

@@ -1,0 +1,87 @@
+package imapserver
+
+import (
+	"fmt"
+
+	"postern/internal/account"
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+	"postern/internal/view"
+)
+
+// selectMailbox is the command SELECT (RFC 9051 6.3.2).
+func (s *session) selectMailbox(c *command) error { return s.open(c, true) }
+
+// examine is the command EXAMINE (RFC 9051 6.3.3).
+func (s *session) examine(c *command) error { return s.open(c, false) }
+
+// open selects a mailbox. The one selected before is closed whether it succeeds
+// or not.
+func (s *session) open(c *command, readWrite bool) error {
+	var args imapwire.SelectArgs
+	if !s.r.ExpectSelectArgs(&args) {
+		return s.r.Err()
+	}
+	if args.CondStore || args.QResync != nil || len(args.Other) > 0 {
+		return bad("unknown parameter of %s", c.spec.name)
+	}
+	if s.box != nil {
+		s.deselect()
+		s.w.Status("", imapwire.OK, "CLOSED", "the mailbox selected before is closed")
+	}
+	mailbox, err := s.account.Mailbox(args.Mailbox, mail.RightRead)
+	if err != nil {
+		return err
+	}
+	sel, err := mailbox.Select(s.ctx, readWrite)
+	if err != nil {
+		return err
+	}
+	s.enterBox(mailbox, sel, !readWrite)
+	if readWrite {
+		c.done("READ-WRITE", "selected")
+	} else {
+		c.done("READ-ONLY", "selected read-only")
+	}
+	return nil
+}
+
+// enterBox makes a mailbox the selected one and tells what is in it.
+func (s *session) enterBox(mailbox *account.Mailbox, sel *account.Selection, readOnly bool) {
+	start := sel.Start()
+	b := &openBox{name: start.Info.Name, readOnly: readOnly, mailbox: mailbox, sel: sel,
+		view: view.New(start.UIDs, start.At), keywords: start.Keywords}
+	b.view.AddRecent(start.Recent)
+	s.box, s.state = b, selected
+	s.link.take(mailboxChanged)
+	sel.Watch(func() { s.link.raise(mailboxChanged) })
+
+	s.writeMailboxFlags()
+	s.w.Exists(b.view.Len())
+	if !s.rev2 {
+		// RFC 9051 Appendix E dropped both.
+		s.w.Recent(uint32(b.view.Recent().Len()))
+		if seq, ok := b.view.Seq(start.FirstUnseen); ok {
+			s.w.Status("", imapwire.OK, fmt.Sprintf("UNSEEN %d", seq), "the first that was not seen")
+		}
+	}
+	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDVALIDITY %d", start.Info.Validity), "UIDs are valid")
+	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDNEXT %d", start.Info.Counts.UIDNext), "the next UID")
+	if s.rev2 {
+		e := listEntry{name: start.Info.Name, info: &start.Info}
+		s.w.List(e.data())
+	}
+	// Start has used up what was new: it told RECENT above.
+	b.view.Tell(false)
+}
+
+// deselect goes back to the authenticated state, if a mailbox is selected.
+func (s *session) deselect() {
+	if s.box == nil {
+		return
+	}
+	s.box.sel.Watch(nil)
+	s.box.sel.Close()
+	s.box = nil
+	s.state = authenticated
+}

@@ -1,0 +1,298 @@
+package imapserver
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"postern/internal/account"
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+	"postern/internal/observe"
+	"postern/internal/view"
+)
+
+// session is one conversation. Everything it knows is here, and nothing on the
+// stack, while it waits for the client. Apart from link and accountID it is used
+// by one goroutine at a time.
+type session struct {
+	srv  *Server
+	ctx  context.Context
+	conn Conn
+	link link
+	log  *slog.Logger
+
+	r  *imapwire.Reader
+	w  *imapwire.Writer
+	br *bufio.Reader // nil while waiting, and the writer has no buffer then
+
+	state      state
+	cmd        command // under way
+	utf8       bool    // names in UTF-8: IMAP4rev2 or UTF8=ACCEPT is enabled
+	rev2       bool    // IMAP4rev2 is enabled
+	utf8Accept bool    // UTF8=ACCEPT is enabled
+	user       string  // who signed in
+	client     string  // the name given with ID
+	account    *account.Account
+	accountID  atomic.Uint64 // of account; 0 before login
+	box        *openBox      // the selected mailbox
+
+	draining <-chan struct{}
+	begun    time.Time // when the session began, by the wall clock
+	active   time.Time // when the last command ended: autologout counts from here
+
+	guesses, bad, badInRow int
+	tally                  tally
+}
+
+// tally is what the line at the session's end says it did.
+type tally struct {
+	commands, fetched, appended, expunged uint64
+}
+
+func newSession(ctx context.Context, srv *Server, conn Conn) *session {
+	s := &session{srv: srv, ctx: ctx, conn: conn, log: srv.log, state: notAuthenticated,
+		draining: conn.Draining(), begun: time.Now()}
+	s.link.conn = conn
+	s.link.trace = srv.trace.Open(conn.ID(), conn.Remote().Addr(), "")
+	s.active = s.begun
+	s.r = imapwire.NewReader(nil, srv.limits.Before, s.proceed)
+	s.w = imapwire.NewWriter(nil, nil)
+	s.acquire()
+	return s
+}
+
+// serve holds the conversation.
+func (s *session) serve() {
+	end := &ending{reason: endFault} // what the log says if a panic gets in the way
+	defer func() { s.finish(end) }()
+	over := s.greet()
+	for over == nil {
+		over = s.next()
+	}
+	if over.say != "" {
+		s.w.Status("", imapwire.BYE, over.code, over.say)
+	}
+	if err := s.flush(); err != nil && over.reason != endGone {
+		s.log.LogAttrs(s.ctx, slog.LevelDebug, "last words were not read", append(s.attrs(), observe.Error(err))...)
+	}
+	end = over
+}
+
+// greet says what the server is. Before TLS it says nothing that TLS does not
+// say again (RFC 9051 11.1: a client must not believe it).
+func (s *session) greet() *ending {
+	if err := s.ctx.Err(); err != nil {
+		return &ending{reason: endGone}
+	}
+	s.w.Status("", imapwire.OK, s.capabilityCode(), "Postern is ready")
+	if err := s.flush(); err != nil {
+		return s.lost(err)
+	}
+	return nil
+}
+
+// next waits for a command, carries it out and answers it.
+func (s *session) next() *ending {
+	if end := s.awaitCommand(); end != nil {
+		return end
+	}
+	limit := s.srv.limits.Command
+	if s.tally.commands == 0 && s.state == notAuthenticated {
+		limit = min(limit, s.srv.limits.FirstCommand)
+	}
+	if err := s.link.within(limit); err != nil {
+		return s.lost(err)
+	}
+	s.r.UTF8, s.w.UTF8 = s.utf8, s.utf8
+	s.r.Limits = s.srv.limits.Before
+	if s.state != notAuthenticated {
+		s.r.Limits = s.srv.limits.After
+	}
+	cmd, err := s.r.Command()
+	if errors.Is(err, io.EOF) {
+		return &ending{reason: endGone}
+	}
+	s.cmd = command{tag: cmd.Tag}
+	if err == nil {
+		err = s.carryOut(cmd.Name)
+	}
+	return s.conclude(err)
+}
+
+// carryOut looks a command up and does it.
+func (s *session) carryOut(name string) error {
+	sp := s.srv.commands[name]
+	s.srv.count.commands.Of(name).Add()
+	s.tally.commands++
+	if sp == nil || sp.rev1 && s.rev2 {
+		return bad("unknown command")
+	}
+	if s.state == notAuthenticated && s.link.trace.On() {
+		s.link.trace.Note("%s", name)
+	}
+	if sp.states&s.state == 0 {
+		return bad("%s is not possible %s", name, s.state)
+	}
+	s.cmd.spec = sp
+	s.cmd.ok = reply{status: statusOK}
+	return sp.do(s, &s.cmd)
+}
+
+// awaitCommand waits until a command has begun to come in. While it waits the
+// buffers are given back.
+func (s *session) awaitCommand() *ending {
+	if s.r.Buffered() == 0 {
+		if err := s.flush(); err != nil {
+			return s.lost(err)
+		}
+		s.release()
+		err := s.link.await(s.patience(), serverDraining|sessionRevoked)
+		s.acquire()
+		if err != nil && !errors.Is(err, errWoken) {
+			return s.silence(err)
+		}
+	}
+	return s.called()
+}
+
+// called tells whether the session has been told to end.
+func (s *session) called() *ending {
+	switch {
+	case s.link.raised(sessionRevoked):
+		return &ending{reason: endRevoked, say: "your access has changed, sign in again"}
+	case s.link.raised(serverDraining):
+		return &ending{reason: endDraining, code: codeOf(mail.Unavailable), say: "the server is stopping, come back in a moment"}
+	}
+	return nil
+}
+
+// patience is until when a session may stay without a command.
+func (s *session) patience() time.Time {
+	l := &s.srv.limits
+	if s.state != notAuthenticated {
+		return s.active.Add(l.Idle)
+	}
+	until := s.begun.Add(l.Login)
+	if s.tally.commands == 0 {
+		return sooner(until, s.begun.Add(l.FirstCommand))
+	}
+	return until
+}
+
+func sooner(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// silence tells why nothing came in while a command was waited for.
+func (s *session) silence(err error) *ending {
+	switch {
+	case !isTimeout(err):
+		return s.lost(err)
+	case s.state == notAuthenticated:
+		return &ending{reason: endLoginTime, say: "you take too long to sign in"}
+	}
+	return &ending{reason: endIdle, say: "autologout; idle for too long"}
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// acquire takes buffers for work; release gives them back. Nothing must be in
+// them.
+func (s *session) acquire() {
+	if s.br != nil {
+		return
+	}
+	s.br = s.srv.readers.Get().(*bufio.Reader)
+	s.br.Reset(&s.link)
+	s.r.Reset(s.br)
+	s.w.Reset(&s.link, *s.srv.writers.Get().(*[]byte))
+}
+
+func (s *session) release() {
+	if s.br == nil {
+		return
+	}
+	s.r.Reset(nil)
+	s.br.Reset(nil)
+	s.srv.readers.Put(s.br)
+	s.br = nil
+	if buf := s.w.Release(); cap(buf) >= writeBuffer {
+		s.srv.writers.Put(&buf)
+	}
+}
+
+// flush sends what was written.
+func (s *session) flush() error { return s.w.Flush() }
+
+// proceed asks for a literal that the client waits to send.
+func (s *session) proceed() error {
+	s.w.Continue("go ahead")
+	return s.flush()
+}
+
+// finish lets go of everything and writes the line at the session's end.
+func (s *session) finish(end *ending) {
+	s.deselect()
+	if s.account != nil {
+		s.srv.dismiss(s.account.ID())
+		s.account.Release()
+		s.account = nil
+	}
+	s.release()
+	s.srv.count.ended.Of(end.reason).Add()
+	s.log.LogAttrs(s.ctx, slog.LevelInfo, "session ended", append(s.attrs(),
+		slog.String(observe.KeyReason, end.reason),
+		observe.Duration(time.Since(s.begun).Round(time.Millisecond)),
+		slog.Uint64(observe.KeyCommands, s.tally.commands),
+		slog.Uint64(observe.KeyBytesIn, s.link.bytesIn),
+		slog.Uint64(observe.KeyBytesOut, s.link.bytesOut),
+		slog.Uint64("fetched", s.tally.fetched),
+		slog.Uint64("appended", s.tally.appended),
+		slog.Uint64("expunged", s.tally.expunged))...)
+}
+
+// attrs names the session in a line of the log.
+func (s *session) attrs() []slog.Attr {
+	attrs := make([]slog.Attr, 0, 16)
+	attrs = append(attrs, observe.Session(s.conn.ID()), observe.Listener(s.conn.Setting()), observe.Remote(s.conn.Remote()))
+	if id := s.accountID.Load(); id != 0 {
+		attrs = append(attrs, observe.Account(id), observe.Text(observe.KeyUser, s.user))
+	}
+	if s.client != "" {
+		attrs = append(attrs, observe.Text("client", s.client))
+	}
+	if s.cmd.spec != nil {
+		attrs = append(attrs, slog.String(observe.KeyCommand, s.cmd.spec.name))
+	}
+	if s.box != nil {
+		attrs = append(attrs, observe.Text(observe.KeyMailbox, s.box.name))
+	}
+	return attrs
+}
+
+// openBox is the selected mailbox and what the client has been told of it.
+type openBox struct {
+	name     string
+	readOnly bool
+	mailbox  *account.Mailbox
+	sel      *account.Selection
+	view     *view.View
+	keywords []string // told by FLAGS
+}
+
+// sees reports which rights a command needs that changes the mailbox.
+func (b *openBox) writable() error {
+	if b.readOnly {
+		return mail.Errorf(mail.ReadOnly, "the mailbox is selected read-only")
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package imapserver
+
+import (
+	"postern/internal/account"
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+)
+
+// status is the command STATUS (RFC 9051 6.3.11). It is answered from figures
+// that every change carries: no message is looked at.
+func (s *session) status(*command) error {
+	var args imapwire.StatusArgs
+	if !s.r.ExpectStatusArgs(&args) {
+		return s.r.Err()
+	}
+	if err := s.statusAllowed(args.Items); err != nil {
+		return err
+	}
+	mailbox, err := s.account.Mailbox(args.Mailbox, mail.RightRead)
+	if err != nil {
+		return err
+	}
+	info := mailbox.Info()
+	info.Name = args.Mailbox // the name it was asked under, should it just be renamed
+	s.writeStatus(&info, args.Items)
+	return nil
+}
+
+// statusOffered are the items we know; RECENT is not of IMAP4rev2 (RFC 9051
+// Appendix E).
+const statusOffered = imapwire.StatusMessages | imapwire.StatusRecent | imapwire.StatusUIDNext |
+	imapwire.StatusUIDValidity | imapwire.StatusUnseen | imapwire.StatusDeleted | imapwire.StatusSize |
+	imapwire.StatusAppendLimit
+
+func (s *session) statusAllowed(items imapwire.StatusItems) error {
+	offered := statusOffered
+	if s.rev2 {
+		offered &^= imapwire.StatusRecent
+	}
+	if items&^offered != 0 {
+		return bad("unknown status item")
+	}
+	return nil
+}
+
+// writeStatus writes a STATUS response.
+func (s *session) writeStatus(info *account.Info, items imapwire.StatusItems) {
+	s.w.MailboxStatus(info.Name, items, &imapwire.StatusData{
+		Counts: info.Counts, Recent: info.Recent, UIDValidity: info.Validity,
+		AppendLimit: uint64(s.srv.limits.Message),
+	})
+}

@@ -1,0 +1,105 @@
+package imapserver
+
+// state is where in the protocol a session is (RFC 9051 3), as a bit.
+type state uint8
+
+const (
+	notAuthenticated state = 1 << iota
+	authenticated
+	selected
+	loggedOut
+
+	loggedIn = authenticated | selected
+	anyState = notAuthenticated | loggedIn
+)
+
+// String names the state for a reply.
+func (st state) String() string {
+	switch st {
+	case notAuthenticated:
+		return "before login"
+	case authenticated:
+		return "before a mailbox is selected"
+	case selected:
+		return "while a mailbox is selected"
+	}
+	return "now"
+}
+
+// spec is what the table says of one command. The loop and the exit read it;
+// the functions do not repeat it.
+type spec struct {
+	name   string
+	states state
+	// announce is the capability that tells clients of the command, "" where
+	// IMAP4rev1 or IMAP4rev2 does.
+	announce string
+	// sequences says that its arguments or replies mean messages by sequence
+	// number: no EXPUNGE is written when it has already arrived.
+	sequences bool
+	// reveals says that EXPUNGE may be written before its tagged reply
+	// (RFC 9051 5.5, 7.5.1).
+	reveals bool
+	// byUID says that the numbers of its sequence set are UIDs.
+	byUID bool
+	// rev1 says that IMAP4rev2 does not have it (RFC 9051 Appendix E): a session
+	// that has enabled that has not either.
+	rev1 bool
+	do   func(*session, *command) error
+}
+
+// command is one command under way.
+type command struct {
+	tag  string
+	spec *spec
+	ok   reply // what its OK says; text defaults to "NAME completed"
+}
+
+// done sets the code and the text of the command's OK.
+func (c *command) done(code, text string) { c.ok = reply{statusOK, code, text} }
+
+// commandTable is every command there is. UID SEARCH may name sequence numbers
+// in its criteria.
+func commandTable() []spec {
+	return []spec{
+		{name: "CAPABILITY", states: anyState, reveals: true, do: (*session).capability},
+		{name: "NOOP", states: anyState, reveals: true, do: (*session).noop},
+		{name: "LOGOUT", states: anyState, do: (*session).logout},
+		{name: "ID", states: anyState, reveals: true, announce: "ID", do: (*session).identify},
+
+		{name: "STARTTLS", states: notAuthenticated, announce: "STARTTLS", do: (*session).startTLS},
+		{name: "AUTHENTICATE", states: notAuthenticated, do: (*session).authenticate},
+		{name: "LOGIN", states: notAuthenticated, do: (*session).login},
+
+		{name: "ENABLE", states: loggedIn, reveals: true, announce: "ENABLE", do: (*session).enable},
+		{name: "SELECT", states: loggedIn, do: (*session).selectMailbox},
+		{name: "EXAMINE", states: loggedIn, do: (*session).examine},
+		{name: "CREATE", states: loggedIn, reveals: true, do: (*session).create},
+		{name: "DELETE", states: loggedIn, reveals: true, do: (*session).deleteMailbox},
+		{name: "RENAME", states: loggedIn, reveals: true, do: (*session).rename},
+		{name: "SUBSCRIBE", states: loggedIn, reveals: true, do: (*session).subscribe},
+		{name: "UNSUBSCRIBE", states: loggedIn, reveals: true, do: (*session).unsubscribe},
+		{name: "LIST", states: loggedIn, reveals: true, do: (*session).list},
+		{name: "LSUB", states: loggedIn, reveals: true, rev1: true, do: (*session).lsub},
+		{name: "NAMESPACE", states: loggedIn, reveals: true, announce: "NAMESPACE", do: (*session).namespace},
+		{name: "STATUS", states: loggedIn, reveals: true, do: (*session).status},
+		{name: "APPEND", states: loggedIn, reveals: true, do: (*session).append},
+		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},
+
+		{name: "CHECK", states: selected, reveals: true, rev1: true, do: (*session).check},
+		{name: "CLOSE", states: selected, do: (*session).close},
+		{name: "UNSELECT", states: selected, announce: "UNSELECT", do: (*session).unselect},
+		{name: "EXPUNGE", states: selected, reveals: true, do: (*session).expunge},
+		{name: "UID EXPUNGE", states: selected, reveals: true, byUID: true, announce: "UIDPLUS", do: (*session).expunge},
+		{name: "SEARCH", states: selected, sequences: true, do: (*session).search},
+		{name: "UID SEARCH", states: selected, sequences: true, reveals: true, byUID: true, do: (*session).search},
+		{name: "FETCH", states: selected, sequences: true, do: (*session).fetch},
+		{name: "UID FETCH", states: selected, reveals: true, byUID: true, do: (*session).fetch},
+		{name: "STORE", states: selected, sequences: true, do: (*session).store},
+		{name: "UID STORE", states: selected, reveals: true, byUID: true, do: (*session).store},
+		{name: "COPY", states: selected, sequences: true, reveals: true, do: (*session).copy},
+		{name: "UID COPY", states: selected, reveals: true, byUID: true, do: (*session).copy},
+		{name: "MOVE", states: selected, sequences: true, reveals: true, announce: "MOVE", do: (*session).move},
+		{name: "UID MOVE", states: selected, reveals: true, byUID: true, announce: "MOVE", do: (*session).move},
+	}
+}

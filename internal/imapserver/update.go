@@ -1,0 +1,254 @@
+package imapserver
+
+import (
+	"slices"
+	"time"
+
+	"postern/internal/account"
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+	"postern/internal/view"
+)
+
+// conclude is the one exit of every command: what came in meanwhile, the tagged
+// line, and out with it. A tagged line whose client has sent another command
+// already may wait for that one's reply.
+func (s *session) conclude(err error) *ending {
+	answer, end := s.replyTo(err)
+	if end == nil {
+		if err := s.tellAfter(); err != nil {
+			_, end = s.replyTo(err)
+		}
+	}
+	if answer.status != "" {
+		s.answer(answer)
+		if tooBad := s.countBad(answer.status == statusBad && !isBlameless(err)); end == nil {
+			end = tooBad
+		}
+	}
+	if end != nil {
+		return end
+	}
+	if !s.r.Pending() {
+		if err := s.flush(); err != nil {
+			return s.lost(err)
+		}
+	}
+	// What is left of a refused command is skipped after the reply, so that a
+	// client that waits for one is not kept waiting.
+	if err := s.link.atRate(s.srv.limits.MessageRate, s.srv.limits.MessageWindow); err != nil {
+		return s.lost(err)
+	}
+	if err := s.r.End(); err != nil {
+		_, end := s.replyTo(err)
+		return end
+	}
+	s.active = time.Now()
+	if s.box != nil && s.heldTooLong() {
+		return &ending{reason: endHeldBack, say: "messages expunged elsewhere cannot be shown any longer"}
+	}
+	if s.state == loggedOut {
+		return &ending{reason: endLogout}
+	}
+	return nil
+}
+
+// answer writes the tagged line.
+func (s *session) answer(a reply) {
+	if a.status == statusOK {
+		a = s.cmd.ok
+		if a.text == "" {
+			a.text = s.cmd.spec.name + " completed"
+		}
+	}
+	s.w.Status(s.cmd.tag, imapwire.Condition(a.status), a.code, a.text)
+}
+
+// countBad keeps count of commands answered BAD. Those who guess at the protocol
+// are programs for another one, or attackers.
+func (s *session) countBad(isBad bool) *ending {
+	if !isBad {
+		s.badInRow = 0
+		return nil
+	}
+	s.srv.count.bad.Add()
+	s.bad++
+	s.badInRow++
+	l := &s.srv.limits
+	if s.state == notAuthenticated && s.bad >= l.BadBefore || s.bad >= l.Bad || s.badInRow >= l.BadInRow {
+		return &ending{reason: endBad, say: "too many bad commands"}
+	}
+	return nil
+}
+
+// heldTooLong reports whether an expunge was held back for so long that the
+// messages may be freed before the client hears of it.
+func (s *session) heldTooLong() bool {
+	since := s.box.view.HeldSince()
+	return !since.IsZero() && s.srv.now().Sub(since) >= s.srv.limits.HeldBack
+}
+
+// tellAfter tells the client of the selected mailbox what came in, as far as the
+// command that ends allows.
+func (s *session) tellAfter() error {
+	if s.box == nil || s.cmd.spec == nil {
+		return nil
+	}
+	return s.tell(s.cmd.spec.reveals && !s.numbersUnderWay())
+}
+
+// numbersUnderWay reports whether a command that uses sequence numbers may have
+// arrived already: the client gave them the meaning they had before.
+func (s *session) numbersUnderWay() bool {
+	if s.r.Buffered() == 0 {
+		return false
+	}
+	sp := s.srv.commands[s.r.Upcoming()]
+	return sp == nil || sp.sequences
+}
+
+// follow takes in what came since the view's cursor.
+func (s *session) follow() {
+	b := s.box
+	if !s.link.take(mailboxChanged) && b.sel.Info().HighestModSeq <= b.view.Cursor() {
+		return
+	}
+	d := b.sel.Delta(b.view.Cursor(), b.view.UIDs())
+	b.view.Advance(d, s.srv.now())
+	if !d.Added.Empty() {
+		b.view.AddRecent(b.sel.Claim(d.Added))
+	}
+}
+
+// tell writes what may be told now of what came in.
+func (s *session) tell(mayExpunge bool) error {
+	s.follow()
+	b := s.box
+	t := b.view.Tell(mayExpunge)
+	if t.Empty() {
+		return nil
+	}
+	for seq := range t.Expunges() {
+		s.w.Expunge(seq)
+	}
+	if t.NewExists {
+		s.w.Exists(t.Exists)
+	}
+	if t.NewRecent && !s.rev2 {
+		s.w.Recent(t.Recent)
+	}
+	s.tellFlags(&t)
+	if t.Gone {
+		return s.boxGone()
+	}
+	return nil
+}
+
+// boxGone answers the deletion of the selected mailbox by another session: the
+// client is told that it is closed (RFC 9051 7.1, CLOSED is for another purpose)
+// and can go on in the authenticated state only by a new connection, because no
+// response takes it there.
+func (s *session) boxGone() error {
+	return &ending{reason: endBoxGone, say: "the selected mailbox was deleted"}
+}
+
+// tellFlags writes the flags of messages that changed.
+func (s *session) tellFlags(t *view.Telling) {
+	b := s.box
+	var uids mail.UIDSet
+	n := 0
+	emit := func() {
+		if n > 0 {
+			s.writeFlags(uids, s.rev2 || s.cmd.spec.byUID) // RFC 9051 6.4.9, 7.5.2
+		}
+		uids, n = nil, 0
+	}
+	for _, uid := range t.Changes(b.changedAt) {
+		if n == 0 {
+			s.tellKeywords()
+		}
+		uids = uids.Append(uid)
+		if n++; n == rowChunk {
+			emit()
+		}
+	}
+	emit()
+}
+
+// writeFlags writes a FETCH response with the flags of each of the messages, as
+// they are now. RFC 9051 6.3.13 and 7.5.2 want the UID with it, RFC 3501 does not.
+func (s *session) writeFlags(uids mail.UIDSet, withUID bool) {
+	b := s.box
+	room := s.srv.takeRows()
+	defer s.srv.giveRows(room)
+	for !uids.Empty() {
+		rows, rest := b.sel.Rows(room[:0], uids)
+		for i := range rows {
+			seq, ok := b.view.Seq(rows[i].UID)
+			if !ok {
+				continue
+			}
+			s.w.BeginFetch(seq)
+			if withUID {
+				s.w.FetchUID(rows[i].UID)
+			}
+			s.fetchFlags(&rows[i])
+			s.w.EndFetch()
+		}
+		if uids = rest; len(rows) == 0 {
+			return
+		}
+	}
+}
+
+// fetchFlags adds FLAGS to a FETCH response: the flags of a message as this
+// session sees them.
+func (s *session) fetchFlags(row *account.Row) {
+	b := s.box
+	recent := !s.rev2 && b.view.IsRecent(row.UID)
+	if row.Expunged {
+		if own, ok := b.view.Flags(row.UID); ok {
+			s.w.FetchFlags(own, recent)
+			return
+		}
+	}
+	if recent {
+		s.w.FetchFlags(b.sel.Flags(row.Flags), true)
+		return
+	}
+	s.w.FetchStored(imapwire.FetchFlags, b.sel.FlagText(row.Flags))
+}
+
+// changedAt gives the ModSeq of a message's last change.
+func (b *openBox) changedAt(uid mail.UID) mail.ModSeq {
+	var room [1]account.Row
+	rows, _ := b.sel.Rows(room[:0], mail.UIDSet{{First: uid, Last: uid}})
+	if len(rows) == 0 {
+		return 0
+	}
+	return rows[0].ModSeq
+}
+
+// tellKeywords tells of keywords that are new in the mailbox, before messages are
+// shown that bear them: clients learn from FLAGS which there are.
+func (s *session) tellKeywords() {
+	b := s.box
+	now := b.sel.Keywords()
+	for _, k := range now {
+		if _, told := slices.BinarySearchFunc(b.keywords, k, mail.CompareKeywords); !told {
+			b.keywords = now
+			s.writeMailboxFlags()
+			return
+		}
+	}
+}
+
+// writeMailboxFlags writes FLAGS and PERMANENTFLAGS.
+func (s *session) writeMailboxFlags() {
+	all := mail.Flags{System: mail.AllSystem, Keywords: s.box.keywords}
+	s.w.MailboxFlags(all)
+	if s.box.readOnly {
+		all = mail.Flags{}
+	}
+	s.w.PermanentFlags(all, !s.box.readOnly)
+}
