@@ -38,7 +38,7 @@ func (a *Agent) Accept(ctx context.Context, address string) (Recipient, error) {
 		tries = append(tries, try{name: parsed.CatchAll()})
 	}
 	for _, try := range tries {
-		found, err := a.o.Directory.Find(ctx, try.name)
+		accounts, err := a.o.Directory.Accounts(ctx, try.name)
 		if err != nil && mail.KindOf(err) == mail.NotFound {
 			continue
 		}
@@ -46,7 +46,7 @@ func (a *Agent) Accept(ctx context.Context, address string) (Recipient, error) {
 			return Recipient{}, err
 		}
 		r := Recipient{Address: address}
-		for _, id := range found.Accounts {
+		for _, id := range accounts {
 			r.targets = append(r.targets, target{account: id, detail: try.detail})
 		}
 		return r, nil

@@ -18,18 +18,34 @@ import (
 	"postern/internal/account"
 	"postern/internal/auth"
 	"postern/internal/mail"
-	"postern/internal/store"
 )
 
 // Options are what an Agent needs.
 type Options struct {
 	Pool      *account.Pool
-	Directory store.Directory
-	Shelf     store.Shelf
+	Directory Directory
+	Notes     Notes
 	Hostname  string     // in the Received field
 	Rules     auth.Rules // about addresses
 	Now       func() time.Time
 	Log       *slog.Logger
+}
+
+// Directory says what a name stands for.
+type Directory interface {
+	// Accounts gives the accounts behind a canonical address, a catch-all's
+	// name included; mail.NotFound if nobody bears the name.
+	Accounts(ctx context.Context, name string) ([]mail.AccountID, error)
+}
+
+// Notes keeps short durable notes that all nodes of a store share.
+type Notes interface {
+	// Leave makes a note that lasts until expires.
+	Leave(ctx context.Context, name string, expires time.Time) error
+
+	// Take reports whether there is such a note, and removes it: of several who
+	// take it at the same moment one gets true.
+	Take(ctx context.Context, name string) (bool, error)
 }
 
 // Agent delivers mail.
@@ -133,7 +149,7 @@ func (a *Agent) start(ctx context.Context, m Mail, content *account.Content, key
 // those that succeeded are noted as unsure, so that they do not get it twice.
 func (a *Agent) deliverTo(ctx context.Context, m Mail, r Recipient, content *account.Content, keys func(target) string) (stored []target, err error) {
 	for _, t := range r.targets {
-		known, err := a.takeUnsure(ctx, keys(t))
+		known, err := a.o.Notes.Take(ctx, keys(t))
 		if err == nil && !known {
 			err = a.appendTo(ctx, m, r, t, content)
 		}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"postern/internal/mail"
-	"postern/internal/store"
 )
 
 // A delivery is unsure when its message is stored but the client may not know:
@@ -44,8 +41,7 @@ func (a *Agent) note(ctx context.Context, keys []string) error {
 	var errs []error
 	expires := a.o.Now().Add(unsureFor)
 	for _, k := range keys {
-		_, err := a.o.Shelf.Put(ctx, k, nil, store.AnyVersion, expires)
-		errs = append(errs, err)
+		errs = append(errs, a.o.Notes.Leave(ctx, k, expires))
 	}
 	return errors.Join(errs...)
 }
@@ -57,21 +53,4 @@ func (a *Agent) noteUnsure(ctx context.Context, stored []target, keys func(targe
 		names = append(names, keys(t))
 	}
 	return a.note(ctx, names)
-}
-
-// takeUnsure reports whether this very delivery was made before without the
-// client learning of it, and forgets that.
-func (a *Agent) takeUnsure(ctx context.Context, key string) (bool, error) {
-	v, err := a.o.Shelf.Get(ctx, key)
-	if mail.KindOf(err) == mail.NotFound && err != nil {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	err = a.o.Shelf.Delete(ctx, key, v.Version)
-	if errors.Is(err, store.ErrStale) { // another repeat took it at the same moment
-		return false, nil
-	}
-	return err == nil, err
 }
