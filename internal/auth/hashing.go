@@ -87,7 +87,7 @@ func (h *hashing) lead(ctx context.Context, p proof, f *flight, check func() boo
 
 // take waits for a slot. The wait is bounded by its length in logins, not in
 // time: with the default cost and one core the last in a queue of 256 waits some
-// six seconds, which clients bear.
+// five seconds, which clients bear.
 func (h *hashing) take(ctx context.Context) error {
 	select {
 	case h.slots <- struct{}{}:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -218,7 +219,7 @@ func (s *Server) guard(c *Conn, f func()) {
 		ref := observe.NewRef()
 		s.log.Error("panic in a connection", slog.String(observe.KeyRef, string(ref)), observe.Session(c.id),
 			observe.Listener(c.spec.Setting), observe.Remote(c.remote),
-			slog.Any(observe.KeyError, p), slog.String(observe.KeyStack, string(debug.Stack())))
+			observe.Error(fmt.Errorf("panic: %v", p)), slog.String(observe.KeyStack, string(debug.Stack())))
 		if c.spec.LastWords != nil && (c.secure.Load() != nil || c.spec.Security != ImplicitTLS) {
 			if err := c.SetWriteDeadline(time.Now().Add(lastWords)); err == nil {
 				_, err = io.WriteString(c, c.spec.LastWords(ref))
