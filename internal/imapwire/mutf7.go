@@ -30,10 +30,10 @@ func DecodeMUTF7(text []byte) (string, bool) {
 			continue
 		}
 		end := i
-		for end < len(text) && text[end] != '-' {
+		for end < len(text) && text[end] > ' ' && text[end] != '-' {
 			end++
 		}
-		if end == len(text) {
+		if end == len(text) || text[end] != '-' { // package base64 would skip a line end
 			return "", false
 		}
 		if end == i {
@@ -56,7 +56,7 @@ func DecodeMUTF7(text []byte) (string, bool) {
 // appendShifted adds what base64 says: UTF-16, big endian.
 func appendShifted(dst, text []byte) ([]byte, bool) {
 	units := make([]byte, mutf7Base64.DecodedLen(len(text)))
-	n, err := mutf7Base64.Decode(units, text) // it skips line ends, which the caller has refused
+	n, err := mutf7Base64.Decode(units, text)
 	if err != nil || n%2 != 0 {
 		return dst, false
 	}

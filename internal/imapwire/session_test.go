@@ -3,6 +3,7 @@ package imapwire
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -72,10 +73,7 @@ func readArgs(r *Reader, name string) (any, bool) {
 	case "STATUS":
 		return &status, r.ExpectStatusArgs(&status)
 	case "SELECT", "EXAMINE":
-		ok := r.ExpectSelectArgs(&sel)
-		qresync := sel.QResync
-		sel.QResync = nil
-		return fmt.Sprintf("%+v %+v", sel, qresync), ok
+		return &sel, r.ExpectSelectArgs(&sel)
 	case "CREATE":
 		return &create, r.ExpectCreateArgs(&create)
 	case "RENAME":
@@ -100,7 +98,7 @@ func readArgs(r *Reader, name string) (any, bool) {
 
 // listText is what there is to compare in arguments of LIST.
 func listText(a *ListArgs) string {
-	text := fmt.Sprint(a.Select, a.Return, a.Status, a.Extended, a.Reference)
+	text := fmt.Sprintf("%d %d %d %v %s", a.Select, a.Return, a.Status, a.Extended, a.Reference)
 	for _, p := range a.Patterns {
 		text += fmt.Sprintf(" %q %v", p.Text, p.invalid)
 	}
@@ -125,7 +123,11 @@ func readAppend(r *Reader) (any, bool) {
 		if err != nil {
 			return nil, false
 		}
-		text += fmt.Sprintf("%q %+v %q;", name, m, data)
+		about, err := json.Marshal(m)
+		if err != nil {
+			panic(err)
+		}
+		text += fmt.Sprintf("%q %s %q;", name, about, data)
 		if !r.ExpectAppendEnd(&m) {
 			return nil, false
 		}
@@ -155,7 +157,11 @@ func transcript(src io.Reader, limits Limits, bufSize int) (lines []string, fata
 				panic(fmt.Sprintf("%s: ok %v, error %v", line, ok, r.Err()))
 			}
 			if ok {
-				line += fmt.Sprintf(" %+v", args)
+				text, err := json.Marshal(args)
+				if err != nil {
+					panic(err)
+				}
+				line += " " + string(text)
 			}
 			err = r.Err()
 		}
