@@ -44,9 +44,10 @@ const house = `
 	5  lmtpserver      one LMTP conversation
 `
 
-// testOnly are packages that stand beside the house. Only tests and the programs under test/ import them.
+// testOnly are packages that stand beside the house and only tests import. They may import whatever is in it.
 var testOnly = map[string]string{
-	"testenv": "it tells tests what the machine offers; a server does not ask",
+	"testenv":             "it tells tests what the machine offers; a server does not ask",
+	"account/accounttest": "it goes over a store after a test; a server has account.Check",
 }
 
 // reserved are imports that only some packages may have, outside tests, each with its reason. A package named by a
@@ -67,7 +68,7 @@ var reserved = []struct {
 	{"flag", []string{"cmd"}, "flags live in the roof"},
 	{"github.com/emersion/go-imap", nil, "the protocol is ours; go-imap is a client in tests"},
 	{"github.com/jhillyerd/enmime", nil, "MIME is ours; enmime is a second opinion in tests"},
-	{"testing", []string{"store/storetest", "testenv"}, "a server does not carry its tests with it"},
+	{"testing", []string{"store/storetest", "testenv", "account/accounttest"}, "a server does not carry its tests with it"},
 }
 
 // importException is one import that breaks the floors and is drawn in the house.
@@ -199,18 +200,18 @@ func judgeFloor(floors map[string]int, s source, imported string) string {
 	if !ours {
 		return ""
 	}
-	if why, beside := testOnly[to]; beside {
-		if s.isTest || under(s.pkg, "test") {
-			return ""
-		}
-		return why
-	}
 	from, inHouse := strings.CutPrefix(s.pkg, "internal/")
+	fromTestOnly := testOnly[from] != "" && inHouse
+	toTestOnly := testOnly[to]
 	switch {
+	case under(s.pkg, "test") && to == "testenv":
+		return "" // the one thing the yard takes from the house
+	case toTestOnly != "" && !s.isTest && !fromTestOnly:
+		return toTestOnly
 	case under(s.pkg, "test"):
 		return "the test yard looks at Postern from outside and imports nothing of it"
-	case !inHouse || from == to:
-		return "" // the roof; a test of the package itself
+	case !inHouse || from == to || fromTestOnly || toTestOnly != "":
+		return "" // the roof; a test of the package itself; what stands beside the house
 	case s.isTest && slices.ContainsFunc(importExceptions, func(e importException) bool { return e.from == from && e.to == to }):
 		return ""
 	case floors[to] < floors[from]:
