@@ -171,6 +171,30 @@ func TestTooManyFromOneAddress(t *testing.T) {
 	}
 }
 
+func TestNewcomerIsTurnedAwayWhenAllAreIn(t *testing.T) {
+	s := newTestServer(t, Limits{All: 1})
+	s.serve(t, Listen{Setting: "listen.imap", Security: Plaintext, Handler: func(ctx context.Context, c *Conn) {
+		c.Authenticated()
+		echo(ctx, c)
+	}})
+	in := s.dial(t, "listen.imap")
+	expect(t, in, "* hello private=true\r\n")
+	if got := expectEnd(t, s.dial(t, "listen.imap")); got != "" {
+		t.Errorf("the second of one was told %q", got)
+	}
+	if n := s.figure(t, "postern_connections_refused_total all"); n != 1 {
+		t.Errorf("%v were counted as refused", n)
+	}
+	send(t, in, "still in\r\n")
+	expect(t, in, "still in\r\n")
+	in.Close()
+	eventually(t, "there is room again", func() bool {
+		c := s.dial(t, "listen.imap")
+		n, _ := c.Read(make([]byte, 1))
+		return n == 1
+	})
+}
+
 func TestTimeBeforeLoginIsLimited(t *testing.T) {
 	s := newTestServer(t, Limits{BeforeLogin: 50 * time.Millisecond})
 	s.serve(t, Listen{Setting: "listen.imap", Security: Plaintext, Handler: func(ctx context.Context, c *Conn) {

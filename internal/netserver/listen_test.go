@@ -179,6 +179,18 @@ func TestBothFamiliesSideBySide(t *testing.T) {
 	wantParts(t, fmt.Sprint(err), "0.0.0.0:"+port, "[::]:"+port, "this server itself")
 }
 
+func TestListenOnAName(t *testing.T) {
+	s := newTestServer(t, Limits{})
+	s.serve(t, Listen{Setting: "listen.imap", Address: "localhost:0", Security: Plaintext, Handler: echo})
+	for i := range s.Addrs("listen.imap") { // 127.0.0.1, and ::1 where the machine knows it
+		expect(t, dial(t, s.Addrs("listen.imap")[i]), "* hello")
+	}
+	err := s.Listen([]Listen{{Setting: "listen.imap", Address: "no such host:0", Security: Plaintext, Handler: echo}})
+	if !errors.Is(err, ErrSetup) || !strings.Contains(fmt.Sprint(err), `address of "no such host"`) { // which is not even asked for
+		t.Errorf("a name that cannot exist: %v", err)
+	}
+}
+
 func TestPlaintextIsRefusedWhereItWouldBeHeard(t *testing.T) {
 	s := newTestServer(t, Limits{})
 	err := s.Listen([]Listen{{Setting: "listen.imap", Address: "0.0.0.0:0", Security: Plaintext, Handler: echo}})
@@ -408,6 +420,40 @@ func TestInheritedSockets(t *testing.T) {
 			t.Errorf("%s: %q %v", addr, line, err)
 		}
 		c.Close()
+	}
+}
+
+func TestInheritedUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lmtp")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	f, err := ln.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ln.Close()
+	in, err := inherit(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newTestServer(t, Limits{})
+	s.inherited = &Inherited{sockets: []*inherited{in}}
+	if unused := s.Unused(); len(unused) != 1 || !strings.Contains(unused[0], path) {
+		t.Errorf("unused: %q", unused)
+	}
+	for range 2 { // it survives a reload without it: it is systemd's
+		s.serve(t, unixListen(path, UnixAccess{}))
+		expect(t, s.dial(t, "listen.lmtp"), "* hello")
+		if err := s.Listen(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("systemd's socket file was removed: %v", err)
 	}
 }
 

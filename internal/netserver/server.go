@@ -36,6 +36,8 @@ type Server struct {
 	draining chan struct{}
 	loops    sync.WaitGroup
 
+	reload sync.Mutex // held by Listen; taken before mu
+
 	mu        sync.Mutex
 	listeners []*listener
 	conns     map[*Conn]struct{}
@@ -84,12 +86,9 @@ func New(cfg Config) *Server {
 // Sockets are bound at once; connections are accepted after Start. So the roof
 // can bind, give up its privileges, open the store, and only then serve.
 func (s *Server) Listen(specs []Listen) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drained {
-		return errors.New("the server is shutting down")
-	}
-	plan := plan{staying: make(map[*listener]*Listen)}
+	s.reload.Lock() // names are looked up below: accepting goes on meanwhile
+	defer s.reload.Unlock()
+	plan := plan{now: s.open(), staying: make(map[*listener]*Listen)}
 	for _, spec := range specs {
 		s.prepare(&plan, &spec)
 	}
@@ -98,18 +97,26 @@ func (s *Server) Listen(specs []Listen) error {
 			plan.fail(l.target.adjust(spec))
 		}
 	}
+	if len(plan.errs) == 0 {
+		plan.fail(s.exchange(plan.next, plan.staying))
+	}
 	if len(plan.errs) > 0 {
 		for _, l := range plan.opened {
 			l.close()
 		}
-		return errors.Join(plan.errs...)
 	}
-	s.exchange(plan.next, plan.staying)
-	return nil
+	return errors.Join(plan.errs...)
+}
+
+func (s *Server) open() []*listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listeners
 }
 
 // plan is what a call of Listen is about to do.
 type plan struct {
+	now     []*listener // those that are open
 	next    []*listener // all that will be listened on
 	opened  []*listener // those of them that are new
 	staying map[*listener]*Listen
@@ -122,7 +129,7 @@ func (p *plan) fail(err error) {
 	}
 }
 
-// prepare finds or opens the sockets of one spec. s.mu is held.
+// prepare finds or opens the sockets of one spec.
 func (s *Server) prepare(p *plan, spec *Listen) {
 	targets, err := s.resolve(spec)
 	if err != nil {
@@ -132,10 +139,10 @@ func (s *Server) prepare(p *plan, spec *Listen) {
 	have := len(p.next) + len(p.errs)
 	var missing error
 	for _, t := range targets {
-		at := slices.IndexFunc(s.listeners, func(l *listener) bool { return l.target.key == t.key })
-		if at >= 0 && p.staying[s.listeners[at]] == nil {
-			p.staying[s.listeners[at]] = spec
-			p.next = append(p.next, s.listeners[at])
+		at := slices.IndexFunc(p.now, func(l *listener) bool { return l.target.key == t.key })
+		if at >= 0 && p.staying[p.now[at]] == nil {
+			p.staying[p.now[at]] = spec
+			p.next = append(p.next, p.now[at])
 			continue
 		}
 		ln, err := s.bind(t, spec)
@@ -155,8 +162,13 @@ func (s *Server) prepare(p *plan, spec *Listen) {
 	}
 }
 
-// exchange puts the new set of listeners in force. s.mu is held.
-func (s *Server) exchange(next []*listener, staying map[*listener]*Listen) {
+// exchange puts the new set of listeners in force.
+func (s *Server) exchange(next []*listener, staying map[*listener]*Listen) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drained {
+		return errors.New("the server is shutting down")
+	}
 	for l, spec := range staying {
 		l.mu.Lock()
 		l.spec = spec
@@ -177,6 +189,7 @@ func (s *Server) exchange(next []*listener, staying map[*listener]*Listen) {
 		}
 	}
 	s.listeners = next
+	return nil
 }
 
 // Start begins to accept connections on every listener.

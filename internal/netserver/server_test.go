@@ -75,14 +75,15 @@ func TestStartTLS(t *testing.T) {
 		if c.Upgrade() != nil {
 			return
 		}
-		fmt.Fprintf(c, "%v %v %v\r\n", c.Private(), c.CanUpgrade(), c.Upgrade() != nil)
+		fmt.Fprintf(c, "%v %v %v %s\r\n", c.Private(), c.CanUpgrade(), c.Upgrade() != nil, c.TLS().NegotiatedProtocol)
+		c.Close()
 	}})
 	plain := s.dial(t, "listen.imap")
 	expect(t, plain, "* false true\r\n")
 	send(t, plain, "a STARTTLS\r\n")
 	expect(t, plain, "a OK go\r\n")
 	c := tls.Client(plain, s.client())
-	if got := expectEnd(t, c); got != "true false true\r\n" {
+	if got := expectEnd(t, c); got != "true false true imap\r\n" {
 		t.Errorf("through TLS: %q", got)
 	}
 }

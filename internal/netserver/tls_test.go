@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -292,6 +293,28 @@ func TestCertificateReload(t *testing.T) {
 	if err := certs.Use(issue(t, dir, "third", nil)); err != nil || certs.Fingerprints()[0] == current {
 		t.Errorf("another pair: %v", err)
 	}
+}
+
+func TestWatchReportsAndEnds(t *testing.T) {
+	dir := t.TempDir()
+	certs, err := NewCertificates(time.Now, issue(t, dir, "localhost", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := certs.Fingerprints()[0]
+	reports := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan bool)
+	go func() {
+		certs.Watch(ctx, time.Millisecond, func(err error) { reports <- err })
+		close(ended)
+	}()
+	issue(t, filepath.Join(dir), "localhost", nil)
+	for certs.Fingerprints()[0] == old { // between the two files there may be a report of a bad pair
+		<-reports
+	}
+	cancel()
+	<-ended
 }
 
 // rewrite replaces a file as certificate tools do: a new file moved into place.

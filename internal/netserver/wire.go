@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -118,16 +117,6 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 		return nil // the next write sets its own
 	}
 	return w.Conn.SetWriteDeadline(t)
-}
-
-// SyscallConn gives the descriptor to those who wait for it by other means than
-// a blocked Read.
-func (w *wire) SyscallConn() (syscall.RawConn, error) {
-	sc, ok := w.Conn.(syscall.Conn)
-	if !ok {
-		return nil, errors.ErrUnsupported
-	}
-	return sc.SyscallConn()
 }
 
 // closeWrite tells the client that no more will come.
