@@ -21,8 +21,7 @@ type Account struct {
 
 	// Of the pool, guarded by Pool.mu.
 	holders  int
-	idleAt   int64 // unix seconds since when nobody holds it
-	opening  bool
+	idleAt   int64         // unix seconds since when nobody holds it
 	followed chan struct{} // closed when the account is let go of; nil: nothing to follow
 
 	queue queue

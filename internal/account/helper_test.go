@@ -51,12 +51,38 @@ func newWorld(t testing.TB) *world {
 		if err := w.pool.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+		w.check()
 	})
 	return w
 }
 
 func (w *world) newPool(s store.Store) *Pool {
 	return NewPool(s, Options{Now: w.clock.Now, Every: -1})
+}
+
+// check goes over the store.
+func (w *world) check() {
+	w.t.Helper()
+	ctx := context.Background()
+	err := Check(ctx, w.mem, func(p Problem) { w.t.Errorf("check: %s", p) })
+	if err != nil {
+		w.t.Errorf("check: %v", err)
+	}
+	w.mem.EndLeases()
+	if _, err := w.mem.Bodies().Sweep(ctx); err != nil {
+		w.t.Error(err)
+	}
+	marked := map[mail.BodyRef]bool{}
+	for id := range w.mem.Accounts(ctx) {
+		for ref := range w.mem.Account(id).Marked(ctx) {
+			marked[ref] = true
+		}
+	}
+	for ref := range w.mem.Bodies().All(ctx) {
+		if !marked[ref] {
+			w.t.Errorf("check: body %s belongs to nobody", ref)
+		}
+	}
 }
 
 // restart is what ending the process and starting it again does.

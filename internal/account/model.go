@@ -87,21 +87,21 @@ func (k *keywords) note(id FlagsID, flags *flagTable) {
 	}
 }
 
-// due is when the first expunged message is to be purged, in unix seconds; 0 if
-// there is none.
-func (m *model) due(hold int64) int64 {
-	due := int64(0)
+// oldest is no later than the first message still held was expunged, in unix
+// seconds; 0 if none is held.
+func (m *model) oldest() int64 {
+	oldest := int64(0)
 	for _, box := range m.boxes {
-		if box.heldSince != 0 && (due == 0 || box.heldSince+hold < due) {
-			due = box.heldSince + hold
+		if box.heldSince != 0 && (oldest == 0 || box.heldSince < oldest) {
+			oldest = box.heldSince
 		}
 	}
-	return due
+	return oldest
 }
 
-func (m *model) root(hold int64) *root {
+func (m *model) root() *root {
 	return &root{
-		nextMessage: m.nextMessage, maxValidity: m.maxValidity, due: m.due(hold),
+		nextMessage: m.nextMessage, maxValidity: m.maxValidity, oldest: m.oldest(),
 		subscribed: slices.Sorted(maps.Keys(m.subscribed)),
 	}
 }

@@ -142,14 +142,14 @@ func (t *table) add(low mail.UID, s *storedPage, flags *flagTable) error {
 type root struct {
 	nextMessage mail.MessageID
 	maxValidity mail.UIDValidity
-	due         int64 // when the first expunged message is to be purged, as far as was known; 0: none
+	oldest      int64 // no later than the first message still held was expunged; 0: none is held
 	subscribed  []string
 }
 
 func (r *root) encode() []byte {
 	b := appendUint([]byte{rootVersion}, uint64(r.nextMessage))
 	b = appendUint(b, uint64(r.maxValidity))
-	b = appendInt(b, r.due)
+	b = appendInt(b, r.oldest)
 	b = appendUint(b, uint64(len(r.subscribed)))
 	for _, name := range r.subscribed {
 		b = appendString(b, name)
@@ -160,7 +160,7 @@ func (r *root) encode() []byte {
 func decodeRoot(data []byte) (*root, error) {
 	d := decoder{what: "an account's root page", b: data}
 	d.version(rootVersion)
-	r := &root{nextMessage: mail.MessageID(d.uint()), maxValidity: mail.UIDValidity(d.uint32()), due: d.int()}
+	r := &root{nextMessage: mail.MessageID(d.uint()), maxValidity: mail.UIDValidity(d.uint32()), oldest: d.int()}
 	if r.nextMessage > maxMessageID {
 		d.fail("a message id is out of range")
 	}

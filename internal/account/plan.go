@@ -22,7 +22,7 @@ type plan struct {
 	nextMessage mail.MessageID
 	maxValidity mail.UIDValidity
 	boxes       map[mail.MailboxID]*overlay
-	refs        map[mail.MessageID]int // rows added and purged in this batch
+	refs        map[mail.MessageID]int // rows added and purged in this batch, of messages that were there
 	base        map[mail.MessageID]int // model.refs.base: nil if not loaded
 
 	summaries     []store.Summary
@@ -40,6 +40,7 @@ type overlay struct {
 	added    []Row                // in UID order
 	changed  map[mail.UID]altered // flags of rows and of added
 	expunged mail.UIDSet
+	purged   mail.UIDSet
 }
 
 type altered struct {
@@ -55,7 +56,7 @@ func (a *Account) newPlan() *plan {
 	return &plan{
 		a: a, model: a.model, now: a.pool.o.Now().Unix(), head: a.model.last,
 		nextMessage: a.model.nextMessage, maxValidity: a.model.maxValidity,
-		boxes: map[mail.MailboxID]*overlay{}, base: a.model.refs.base,
+		boxes: map[mail.MailboxID]*overlay{}, refs: map[mail.MessageID]int{}, base: a.model.refs.base,
 	}
 }
 
@@ -64,12 +65,17 @@ func (p *plan) mailbox(box *mailbox) (*overlay, error) {
 	if box.deletedAt != 0 {
 		return nil, noMailbox()
 	}
+	return p.overlay(box), nil
+}
+
+// overlay gives the overlay of a mailbox, deleted or not.
+func (p *plan) overlay(box *mailbox) *overlay {
 	o := p.boxes[box.id]
 	if o == nil {
 		o = &overlay{box: box, counts: box.counts}
 		p.boxes[box.id] = o
 	}
-	return o, nil
+	return o
 }
 
 // record adds a change of a mailbox; o has its counts.
@@ -110,7 +116,7 @@ func (o *overlay) each(uids mail.UIDSet, f func(Row)) {
 func (o *overlay) gone(uids mail.UIDSet) []Row {
 	var rows []Row
 	if o.box.gone != nil {
-		o.box.gone.each(uids, func(p *rowPage, i int) bool {
+		o.box.gone.each(uids.Subtract(o.purged), func(p *rowPage, i int) bool {
 			rows = append(rows, p.row(i))
 			return true
 		})
@@ -147,6 +153,9 @@ func (p *plan) add(o *overlay, rows []Row) {
 			Saved: int64(r.Saved), ID: r.ID,
 		}
 		r.ModSeq = p.head + 1
+		if r.ID < p.model.nextMessage {
+			p.refs[r.ID]++
+		}
 	}
 	o.added = append(o.added, rows...)
 	p.record(o.box.id, o.counts, mail.MessagesAdded{Messages: messages}, 16*len(rows))

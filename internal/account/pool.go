@@ -24,8 +24,9 @@ type Pool struct {
 	accounts map[mail.AccountID]*Account
 	closed   bool
 
-	janitor   janitor
-	forgetAll bool // tests: forget as much log as may be forgotten
+	keeping   sync.Mutex // held by Housekeep
+	janitor   janitor    // guarded by keeping
+	forgetAll bool       // tests: forget as much log as may be forgotten
 }
 
 // NewPool makes a Pool over s, which it does not close.
@@ -69,18 +70,10 @@ func (p *Pool) Open(ctx context.Context, id mail.AccountID) (*Account, error) {
 	if id == 0 {
 		return nil, mail.Errorf(mail.NotFound, "there is no such account")
 	}
-	p.mu.Lock()
-	if p.closed {
-		p.mu.Unlock()
-		return nil, mail.Errorf(mail.Unavailable, "the server is shutting down")
+	a, err := p.hold(id)
+	if err != nil {
+		return nil, err
 	}
-	a := p.accounts[id]
-	if a == nil {
-		a = p.newAccount(id)
-		p.accounts[id] = a
-	}
-	a.holders++
-	p.mu.Unlock()
 	// What was loaded before answers without the committer.
 	a.mu.RLock()
 	ready := a.model.names[mail.Inbox] != nil
@@ -148,7 +141,8 @@ func (p *Pool) Close(ctx context.Context) error {
 	go func() {
 		defer close(drained)
 		for _, a := range accounts {
-			a.leave(p.ctx)
+			a.flushRecent(p.ctx)
+			a.end()
 		}
 		p.ended.Wait()
 	}()
@@ -161,12 +155,6 @@ func (p *Pool) Close(ctx context.Context) error {
 		<-drained
 		return mail.Wrap(ctx.Err(), mail.Canceled, "closing took too long")
 	}
-}
-
-// leave writes what is only in memory and ends the committer for good.
-func (a *Account) leave(ctx context.Context) {
-	a.flushRecent(ctx)
-	a.queue.drain(true)
 }
 
 // flushRecent writes to the log what was shown as \Recent. To lose it does

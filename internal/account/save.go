@@ -92,7 +92,7 @@ func (a *Account) save(ctx context.Context) error {
 	}
 	s := store.Save{Forget: m.rootSaved}
 	account := store.ScopeSave{
-		Scope: 0, Was: m.rootSaved, Now: m.last, Head: m.root(int64(a.pool.o.ExpungeHold.Seconds())).encode(),
+		Scope: 0, Was: m.rootSaved, Now: m.last, Head: m.root().encode(),
 	}
 	if len(m.refs.delta) > 0 {
 		account.Put, account.Delete = m.refs.pages()
