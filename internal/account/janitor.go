@@ -88,7 +88,7 @@ func (a *Account) purgeSome(ctx context.Context, box *mailbox, due int64) (more 
 // the mailbox really holds any: without rows that is known only roughly. The
 // committer calls it.
 func (a *Account) duePurge(box *mailbox, due int64) (uids mail.UIDSet, ids []mail.MessageID) {
-	if box.gone == nil {
+	if box.gone == nil || box.purged {
 		return nil, nil
 	}
 	first := int64(0)
@@ -115,7 +115,7 @@ func (a *Account) duePurge(box *mailbox, due int64) (uids mail.UIDSet, ids []mai
 // purge plans that expunged rows, which are loaded, are freed. bodies has the
 // bodies of their messages.
 func (p *plan) purge(box *mailbox, uids mail.UIDSet, bodies map[mail.MessageID]mail.BodyRef) {
-	if box.gone == nil {
+	if box.gone == nil || box.purged {
 		return
 	}
 	o := p.overlay(box)
