@@ -102,7 +102,7 @@ func TestNotTheGrammar(t *testing.T) {
 		`APPEND x "32-Jul-1996 02:44:25 -0700" {1+}`, `APPEND x "17-Jul-1996 24:44:25 -0700" {1+}`,
 		`APPEND x "17-Jul-1996 02:44:25 -2400" {1+}`, `APPEND x "17-Jul-1996 02:44:25 0700" {1+}`, `NOOP x`,
 	} {
-		_, _, err, _ := readOne("a "+args+"\r\n", LoggedIn(1000))
+		_, _, _, err := readOne("a "+args+"\r\n", LoggedIn(1000))
 		var syntax *SyntaxError
 		if !errors.As(err, &syntax) {
 			t.Errorf("%s: %v", args, err)
@@ -201,7 +201,7 @@ func TestFlagLimits(t *testing.T) {
 		"(" + strings.Repeat("x ", MaxFlagsInList) + `\Seen)`:               false,
 		"(" + strings.Repeat(`\Seen `, MaxFlagsInList) + `\Flagged \Draft)`: false,
 	} {
-		_, _, err, r := readOne("a STORE 1 FLAGS "+flags+"\r\nb NOOP\r\n", LoggedIn(1000))
+		_, _, r, err := readOne("a STORE 1 FLAGS "+flags+"\r\nb NOOP\r\n", LoggedIn(1000))
 		if fine && err != nil || !fine && mail.KindOf(err) != mail.Limit {
 			t.Errorf("%.40s: %v", flags, err)
 		}

@@ -14,13 +14,13 @@ import (
 
 // readOne reads one command and gives its error; cont counts continuation
 // requests.
-func readOne(text string, limits Limits) (cmd Command, cont int, err error, r *Reader) {
+func readOne(text string, limits Limits) (cmd Command, cont int, r *Reader, err error) {
 	r = NewReader(bufio.NewReader(strings.NewReader(text)), limits, func() error { cont++; return nil })
 	if cmd, err = r.Command(); err != nil {
-		return cmd, cont, err, r
+		return cmd, cont, r, err
 	}
 	readArgs(r, cmd.Name)
-	return cmd, cont, r.Err(), r
+	return cmd, cont, r, r.Err()
 }
 
 // What is wrong is answered as the table of security tests says, and the command
@@ -91,7 +91,7 @@ func TestBadInputBeforeLogin(t *testing.T) {
 		{"a tag that is a word of HTTP", "GET NOOP\r\n", fine, 0},
 	}
 	for _, test := range tests {
-		_, cont, err, r := readOne(test.in+"zz NOOP\r\n", limits)
+		_, cont, r, err := readOne(test.in+"zz NOOP\r\n", limits)
 		got := fine
 		var fatal *FatalError
 		var syntax *SyntaxError
@@ -159,7 +159,7 @@ func TestSearchDepth(t *testing.T) {
 		strings.Repeat("OR SEEN ", 500) + "SEEN":                                           true,
 		strings.Repeat("OR ", 500) + strings.Repeat("SEEN ", 500) + "SEEN":                 false,
 	} {
-		_, _, err, _ := readOne("a SEARCH "+in+"\r\n", limits)
+		_, _, _, err := readOne("a SEARCH "+in+"\r\n", limits)
 		if (err == nil) != fine {
 			t.Errorf("%.40s: %v", in, err)
 		}
@@ -177,7 +177,7 @@ func TestErrorsNameWhatWasExpected(t *testing.T) {
 		"a STATUS INBOX (PERMFLAGS)\r\n":     `expected a status item after STATUS, found an unknown one at 25`,
 		"a LIST (RECURSIVEMATCH) \"\" *\r\n": `expected an option that RECURSIVEMATCH applies to after LIST, found none at 23`,
 	} {
-		_, _, err, _ := readOne(in, LoggedIn(1000))
+		_, _, _, err := readOne(in, LoggedIn(1000))
 		var syntax *SyntaxError
 		if !errors.As(err, &syntax) || err.Error() != want {
 			t.Errorf("%q: %v, want %s", in, err, want)
@@ -190,7 +190,7 @@ func TestTagOfBrokenCommand(t *testing.T) {
 	for in, want := range map[string]string{
 		"a7\r\n": "a7", "a7 {5}\r\n": "a7", "a7 UID\r\n": "a7", "a7  NOOP\r\n": "a7", "* NOOP\r\n": "", "\r\n": "",
 	} {
-		cmd, _, err, _ := readOne(in, LoggedIn(1000))
+		cmd, _, _, err := readOne(in, LoggedIn(1000))
 		if cmd.Tag != want || err == nil {
 			t.Errorf("%q: tag %q, %v", in, cmd.Tag, err)
 		}
@@ -213,7 +213,7 @@ func TestMessageLiteral(t *testing.T) {
 		{"a APPEND \"&AGE-\" {3+}\r\nx\r\n\r\n", mail.Cannot, 0},
 	}
 	for _, test := range tests {
-		_, cont, err, r := readOne(test.in+"zz NOOP\r\n", limits)
+		_, cont, r, err := readOne(test.in+"zz NOOP\r\n", limits)
 		if cont != test.cont || test.kind == 0 != (err == nil) || err != nil && mail.KindOf(err) != test.kind {
 			t.Errorf("%q: %v after %d continuations", test.in, err, cont)
 		}
@@ -221,7 +221,7 @@ func TestMessageLiteral(t *testing.T) {
 			t.Errorf("%q: afterwards %+v, %v", test.in, cmd, err)
 		}
 	}
-	if _, _, _, r := readOne("a APPEND x {41+}\r\n"+strings.Repeat("x", 41)+"\r\nzz NOOP\r\n", limits); r.End() == nil {
+	if _, _, r, _ := readOne("a APPEND x {41+}\r\n"+strings.Repeat("x", 41)+"\r\nzz NOOP\r\n", limits); r.End() == nil {
 		t.Error("a literal beyond all limits was skipped")
 	}
 }
