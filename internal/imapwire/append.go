@@ -3,7 +3,7 @@ package imapwire
 import "postern/internal/mail"
 
 // AppendMessage is what APPEND says of one message before its octets
-// (RFC 4466 2.1, append-message). Options of other extensions stand in Other.
+// (RFC 4466 3, append-message). Options of other extensions stand in Other.
 type AppendMessage struct {
 	Flags   mail.Flags
 	Date    mail.InternalDate

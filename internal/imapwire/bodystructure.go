@@ -23,7 +23,7 @@ const (
 	// CutGlobal is the envelope, structure and line count of a message/global
 	// part. RFC 3501 has them for message/rfc822 alone, so a session that has
 	// enabled neither IMAP4rev2 nor UTF8=ACCEPT sees a part like any other
-	// (RFC 9051 9, media-message; RFC 9755 7).
+	// (RFC 9051 9, media-message; RFC 9755).
 	CutGlobal
 )
 

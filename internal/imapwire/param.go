@@ -3,7 +3,7 @@ package imapwire
 import "postern/internal/mail"
 
 // Param is a parameter of a command in the syntax all extensions share
-// (RFC 4466 2.1): a name and, often, a value.
+// (RFC 4466 3, tagged-ext): a name and, often, a value.
 type Param struct {
 	Name  string // in capitals
 	Value *Value // nil if there is none

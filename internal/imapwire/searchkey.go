@@ -237,7 +237,7 @@ func (s *searchReader) dateKey(dst *mail.Criteria, word []byte) bool {
 	case "SAVEDSINCE":
 		dst.Op, dst.Number = mail.SearchSaved, 2
 	case "SAVEDATESUPPORTED":
-		dst.Op = mail.SearchAnd // RFC 8514 4.4: every message, where it is supported
+		dst.Op = mail.SearchAnd // RFC 8514 4.3: every message, where it is supported
 		s.uses |= UsesSaveDate
 		return true
 	default:
