@@ -29,7 +29,7 @@ func (s *session) fetch(c *command) error {
 	if err != nil {
 		return err
 	}
-	f := fetching{session: s, plan: plan}
+	f := fetching{session: s, plan: plan, base: s.box.sel.Info().HighestModSeq}
 	if err := f.all(uids); err != nil {
 		return err
 	}
@@ -87,6 +87,7 @@ type fetching struct {
 	arena   []byte // values of summaries of this chunk, as they go out
 	found   []fromSummary
 	unseen  mail.UIDSet // fetched, and to become \Seen
+	base    mail.ModSeq // of the mailbox, before the first row was read
 	failed  error       // the first message that could not be read
 }
 
@@ -204,11 +205,18 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 	if f.plan.uid {
 		s.w.FetchUID(row.UID)
 	}
+	becomesSeen := f.plan.seen && !row.Expunged && s.box.sel.Flags(row.Flags).System&mail.Seen == 0
+	if becomesSeen {
+		f.unseen = f.unseen.Append(row.UID)
+		f.flagsWithSeen(row)
+	}
 	for k := range f.plan.items {
 		item := &f.plan.items[k]
 		switch item.Kind {
 		case imapwire.FetchFlags:
-			s.fetchFlags(row)
+			if !becomesSeen {
+				s.fetchFlags(row)
+			}
 		case imapwire.FetchInternalDate:
 			s.w.FetchInternalDate(row.Date)
 		case imapwire.FetchSize:
@@ -229,24 +237,41 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 	s.w.EndFetch()
 	s.tally.fetched++
 	s.srv.count.fetched.Add()
-	if f.plan.seen && !row.Expunged && s.box.sel.Flags(row.Flags).System&mail.Seen == 0 {
-		f.unseen = f.unseen.Append(row.UID)
-	}
 	return s.w.Err()
 }
 
+// flagsWithSeen adds the flags of a message that becomes \Seen by being fetched:
+// "if this causes the flags to change, they SHOULD be included as part of the
+// FETCH responses" (RFC 9051 6.4.5).
+func (f *fetching) flagsWithSeen(row *account.Row) {
+	s := f.session
+	flags := s.box.sel.Flags(row.Flags)
+	flags.System |= mail.Seen
+	s.w.FetchFlags(flags, !s.rev2 && s.box.view.IsRecent(row.UID))
+}
+
 // finish sets \Seen on what was fetched, all at once and only now: what the
-// client has not got it has not seen. The exit reports it in FETCH responses of
-// this command, as RFC 9051 6.4.5 wants.
+// client has not got it has not seen. It was told so already, unless another
+// session changed the message meanwhile: that one is told again by the exit.
 func (f *fetching) finish() error {
 	s := f.session
-	if !f.unseen.Empty() {
-		_, err := s.box.sel.StoreFlags(s.ctx, account.StoreRequest{
-			UIDs: f.unseen, Op: mail.AddFlags, Flags: mail.Flags{System: mail.Seen}})
-		if err != nil {
-			return err
+	if f.unseen.Empty() {
+		return f.failed
+	}
+	b := s.box
+	req := account.StoreRequest{UIDs: f.unseen, Op: mail.AddFlags, Flags: mail.Flags{System: mail.Seen}, UnchangedSince: &f.base}
+	result, err := b.sel.StoreFlags(s.ctx, req)
+	if err == nil {
+		b.view.FlagsTold(result.Changed, result.ModSeq)
+		if !result.Modified.Empty() {
+			req.UIDs, req.UnchangedSince = result.Modified, nil
+			_, err = b.sel.StoreFlags(s.ctx, req)
 		}
-		s.link.raise(mailboxChanged)
+	}
+	s.link.raise(mailboxChanged)
+	if err != nil {
+		s.writeFlags(f.unseen, f.plan.uid || s.rev2) // not what they were said to be
+		return err
 	}
 	return f.failed
 }

@@ -25,51 +25,53 @@ func (s *session) store(c *command) error {
 		return err
 	}
 	req := account.StoreRequest{UIDs: uids, Op: args.Op, Flags: args.Flags}
-	unknown := s.changedUnseen(uids, args.Silent)
+	if args.Silent {
+		return s.storeSilently(req, &args)
+	}
 	result, err := s.box.sel.StoreFlags(s.ctx, req)
 	if err != nil {
 		return err
 	}
 	s.link.raise(mailboxChanged)
-	b := s.box
-	if args.Silent && result.ModSeq != 0 {
-		b.view.FlagsAssumed(result.Changed.Subtract(unknown), result.ModSeq)
-	}
 	s.follow()
 	s.storeHeld(result.Gone, &args)
-	if args.Silent {
-		return nil
-	}
-	// Without .SILENT the client is told what the flags are now of every message
-	// it named, altered or not.
+	// The client is told what the flags are now of every message it named, altered
+	// or not.
+	b := s.box
 	s.tellKeywords()
 	s.writeFlags(uids, c.spec.byUID || s.rev2)
 	b.view.FlagsTold(uids, b.view.Cursor())
 	return nil
 }
 
-// changedUnseen gives those messages that another session changed and this
-// client was not told of: after a STORE with .SILENT it cannot know their flags.
-func (s *session) changedUnseen(uids mail.UIDSet, silent bool) mail.UIDSet {
+// storeSilently is STORE with .SILENT. The client works out for itself what the
+// flags are, which it can only where it knew what they were: messages that
+// another session has changed and this one was not told of are changed apart, and
+// told by the exit.
+func (s *session) storeSilently(req account.StoreRequest, args *imapwire.StoreArgs) error {
 	b := s.box
-	if !silent || b.sel.Info().HighestModSeq <= b.view.Cursor() {
+	known := b.view.Cursor()
+	req.UnchangedSince = &known
+	result, err := b.sel.StoreFlags(s.ctx, req)
+	if err != nil {
+		return err
+	}
+	b.view.FlagsAssumed(result.Changed, result.ModSeq)
+	s.link.raise(mailboxChanged)
+	if result.Modified.Empty() && result.Gone.Empty() {
 		return nil
 	}
-	var unknown mail.UIDSet
-	room := s.srv.takeRows()
-	defer s.srv.giveRows(room)
-	for !uids.Empty() {
-		rows, rest := b.sel.Rows(room[:0], uids)
-		for i := range rows {
-			if rows[i].ModSeq > b.view.Cursor() {
-				unknown = unknown.Append(rows[i].UID)
-			}
+	gone := result.Gone
+	if !result.Modified.Empty() {
+		req.UIDs, req.UnchangedSince = result.Modified, nil
+		if result, err = b.sel.StoreFlags(s.ctx, req); err != nil {
+			return err
 		}
-		if uids = rest; len(rows) == 0 {
-			break
-		}
+		gone = gone.Union(result.Gone)
 	}
-	return unknown
+	s.follow()
+	s.storeHeld(gone, args)
+	return nil
 }
 
 // storeHeld makes the change of a STORE, in this view alone, to messages that
