@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"postern/internal/auth"
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+type accountGroup struct {
+	Add    accountAddCommand    `cmd:"" help:"Add an account. The password is asked for, or read from standard input."`
+	List   accountListCommand   `cmd:"" help:"List accounts."`
+	Passwd accountPasswdCommand `cmd:"" help:"Set an account's password and end its sessions."`
+	Rename accountRenameCommand `cmd:"" help:"Give an account another address. Its mail stays."`
+	Remove accountRemoveCommand `cmd:"" help:"Remove an account and all its mail, for good."`
+}
+
+type accountAddCommand struct {
+	Address string `arg:"" help:"The account's name: an address."`
+}
+
+type accountListCommand struct{}
+
+type accountPasswdCommand struct {
+	Address string `arg:"" help:"The account."`
+}
+
+type accountRenameCommand struct {
+	From string `arg:"" help:"The account."`
+	To   string `arg:"" help:"Its new address."`
+}
+
+type accountRemoveCommand struct {
+	Address string `arg:"" help:"The account."`
+	Yes     bool   `help:"Do not ask."`
+}
+
+// named are the arguments of an operation on one account.
+type named struct {
+	Account  string
+	To       string `json:",omitempty"`
+	Password string `json:",omitempty"`
+}
+
+// Run adds the account.
+func (a accountAddCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	password, err := t.newPassword(a.Address)
+	if err != nil {
+		return err
+	}
+	return c.administer(ctx, "account-add", named{Account: a.Address, Password: password}, nil, t.printing)
+}
+
+func accountAdd(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
+	args, err := decode[named](raw)
+	if err != nil {
+		return err
+	}
+	identity, err := in.addAccount(ctx, args.Account, args.Password)
+	if err != nil {
+		return err
+	}
+	return out.printf("added %s", identity.Name)
+}
+
+// addAccount makes an account with its mailboxes.
+func (in *instance) addAccount(ctx context.Context, address, password string) (store.Identity, error) {
+	name, err := in.rules.Parse(address)
+	if err != nil {
+		return store.Identity{}, err
+	}
+	record, err := auth.SetPassword(nil, password, auth.DefaultArgon2())
+	if err != nil {
+		return store.Identity{}, err
+	}
+	identity, err := in.store.Directory().Create(ctx, store.Identity{Name: name.String(), Credentials: record}, time.Now())
+	if err != nil {
+		return store.Identity{}, fmt.Errorf("%s: %w", name, err)
+	}
+	acct, err := in.pool.Open(ctx, identity.ID) // which makes its mailboxes
+	if err != nil {
+		return store.Identity{}, err
+	}
+	acct.Release()
+	return identity, nil
+}
+
+// find gives the account that an address is the name of.
+func (in *instance) find(ctx context.Context, address string) (store.Identity, error) {
+	name, err := in.rules.Parse(address)
+	if err != nil {
+		return store.Identity{}, err
+	}
+	found, err := in.store.Directory().Find(ctx, name.String())
+	if err != nil {
+		return store.Identity{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if found.Alias {
+		return store.Identity{}, mail.Errorf(mail.Invalid, "%s is an alias: name the account itself", name)
+	}
+	return in.store.Directory().Identity(ctx, found.Accounts[0])
+}
+
+// Run lists the accounts.
+func (accountListCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "account-list", struct{}{}, nil, t.printing)
+}
+
+func accountList(ctx context.Context, in *instance, _ json.RawMessage, _ io.Reader, out *answer) error {
+	for identity, err := range in.store.Directory().Identities(ctx) {
+		if err != nil {
+			return err
+		}
+		state := ""
+		if identity.Disabled {
+			state = "\tdisabled"
+		}
+		if err := out.printf("%s%s", identity.Name, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run sets the password.
+func (a accountPasswdCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	password, err := t.newPassword(a.Address)
+	if err != nil {
+		return err
+	}
+	return c.administer(ctx, "account-passwd", named{Account: a.Address, Password: password}, nil, t.printing)
+}
+
+func accountPasswd(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
+	args, err := decode[named](raw)
+	if err != nil {
+		return err
+	}
+	identity, err := in.find(ctx, args.Account)
+	if err != nil {
+		return err
+	}
+	if identity.Credentials, err = auth.SetPassword(identity.Credentials, args.Password, auth.DefaultArgon2()); err != nil {
+		return err
+	}
+	if _, err := in.store.Directory().Update(ctx, identity); err != nil {
+		return err
+	}
+	in.endSessions(identity.ID)
+	return out.printf("%s has a new password; its sessions were ended", identity.Name)
+}
+
+// endSessions ends an account's sessions, if a server runs.
+func (in *instance) endSessions(id mail.AccountID) {
+	if in.revoke != nil {
+		in.revoke(id)
+	}
+}
+
+// Run renames the account.
+func (a accountRenameCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "account-rename", named{Account: a.From, To: a.To}, nil, t.printing)
+}
+
+func accountRename(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
+	args, err := decode[named](raw)
+	if err != nil {
+		return err
+	}
+	identity, err := in.find(ctx, args.Account)
+	if err != nil {
+		return err
+	}
+	to, err := in.rules.Parse(args.To)
+	if err != nil {
+		return err
+	}
+	from := identity.Name
+	identity.Name = to.String()
+	if _, err := in.store.Directory().Update(ctx, identity); err != nil {
+		return fmt.Errorf("%s: %w", to, err)
+	}
+	in.endSessions(identity.ID)
+	return out.printf("%s is now %s", from, to)
+}
+
+// Run removes the account, having asked.
+func (a accountRemoveCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	if !a.Yes {
+		if err := t.confirm(fmt.Sprintf("Remove %s and all its mail for good? Type its address again: ", a.Address), a.Address); err != nil {
+			return err
+		}
+	}
+	return c.administer(ctx, "account-remove", named{Account: a.Address}, nil, t.printing)
+}
+
+func accountRemove(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
+	args, err := decode[named](raw)
+	if err != nil {
+		return err
+	}
+	identity, err := in.find(ctx, args.Account)
+	if err != nil {
+		return err
+	}
+	// The name first, so that nobody signs in and no mail comes while it goes.
+	if err := in.store.Directory().Remove(ctx, identity.ID); err != nil {
+		return err
+	}
+	in.endSessions(identity.ID)
+	if err := in.pool.Destroy(ctx, identity.ID); err != nil {
+		return fmt.Errorf("%s is removed, but not all of its mail: %w", identity.Name, err)
+	}
+	return out.printf("removed %s", identity.Name)
+}

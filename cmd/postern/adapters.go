@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"postern/internal/auth"
+	"postern/internal/mail"
+	"postern/internal/store"
+)
+
+// Packages below declare the few methods they need of a directory and a shelf;
+// here the store's become what they asked for.
+
+// signInDirectory is the directory as package auth asks for it.
+type signInDirectory struct{ store.Directory }
+
+// SignIn finds the account behind its own name, or behind an alias that stands
+// for it alone.
+func (d signInDirectory) SignIn(ctx context.Context, address string) (auth.Entry, error) {
+	found, err := d.Find(ctx, address)
+	if err != nil {
+		return auth.Entry{}, err
+	}
+	if len(found.Accounts) != 1 {
+		return auth.Entry{}, mail.Errorf(mail.NotFound, "%s stands for several accounts", address)
+	}
+	id, err := d.Identity(ctx, found.Accounts[0])
+	if err != nil {
+		return auth.Entry{}, err
+	}
+	return auth.Entry{Account: id.ID, Name: id.Name, Version: id.Version, Record: id.Credentials, Disabled: id.Disabled}, nil
+}
+
+// Rehash replaces credentials if nobody did meanwhile.
+func (d signInDirectory) Rehash(ctx context.Context, id mail.AccountID, version uint64, record []byte) error {
+	identity, err := d.Identity(ctx, id)
+	if err != nil {
+		return err
+	}
+	if identity.Version != version {
+		return store.ErrStale
+	}
+	identity.Credentials = record
+	_, err = d.Update(ctx, identity)
+	return err
+}
+
+// deliveryDirectory is the directory as package delivery asks for it.
+type deliveryDirectory struct{ store.Directory }
+
+// Accounts gives the accounts behind a name.
+func (d deliveryDirectory) Accounts(ctx context.Context, name string) ([]mail.AccountID, error) {
+	found, err := d.Find(ctx, name)
+	return found.Accounts, err
+}
+
+// notes are values on the shelf that say something by being there.
+type notes struct{ store.Shelf }
+
+// Leave makes a note.
+func (n notes) Leave(ctx context.Context, name string, expires time.Time) error {
+	_, err := n.Put(ctx, name, nil, store.AnyVersion, expires)
+	return err
+}
+
+// Take removes a note and says whether it was there.
+func (n notes) Take(ctx context.Context, name string) (bool, error) {
+	v, err := n.Get(ctx, name)
+	if err != nil && mail.KindOf(err) == mail.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = n.Delete(ctx, name, v.Version)
+	if errors.Is(err, store.ErrStale) { // somebody took it just now
+		return false, nil
+	}
+	return err == nil, err
+}

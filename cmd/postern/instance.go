@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"postern/cmd/postern/config"
+	"postern/internal/account"
+	"postern/internal/auth"
+	"postern/internal/mail"
+	"postern/internal/store"
+	"postern/internal/store/embedded"
+)
+
+// instance is an open store and what stands on it, short of the network: all
+// that an administrative operation needs. The server has one, and so has a
+// command that runs while no server does.
+type instance struct {
+	cfg   config.Config
+	log   *slog.Logger
+	store store.Store
+	pool  *account.Pool
+	rules auth.Rules
+
+	// revoke ends the sessions of an account. Nil without a server.
+	revoke func(mail.AccountID)
+}
+
+// openInstance opens the store in the data directory.
+func openInstance(cfg config.Config, log *slog.Logger) (*instance, error) {
+	st, err := embedded.Open(filepath.Join(cfg.Data, storeDirectory), embedded.Options{
+		Cache: int64(cfg.Store.Cache), Reserve: zeroIsNone(int64(cfg.Store.Reserve)), Log: log,
+	})
+	if err != nil {
+		return nil, explainOpen(cfg.Data, err)
+	}
+	pool := account.NewPool(st, account.Options{
+		Log: log, ExpungeHold: cfg.Store.ExpungeHold, Defaults: defaultMailboxes(cfg.Mailboxes),
+		Limits: account.Limits{MessageSize: int64(max(cfg.IMAP.MaxMessage, cfg.LMTP.MaxMessage)) + traceRoom},
+	})
+	return &instance{cfg: cfg, log: log, store: st, pool: pool, rules: rulesOf(cfg)}, nil
+}
+
+// storeDirectory is where in the data directory the store is. Beside it are the
+// control socket and a self-made certificate.
+const storeDirectory = "store"
+
+// traceRoom is room for what delivery puts before a message.
+const traceRoom = 16 << 10
+
+// zeroIsNone translates a setting of 0 for options in which 0 is the default.
+func zeroIsNone(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+func rulesOf(cfg config.Config) auth.Rules {
+	var r auth.Rules
+	if cfg.LMTP.Detail != "" {
+		r.Separator = cfg.LMTP.Detail[0]
+	}
+	return r
+}
+
+func defaultMailboxes(m config.Mailboxes) []account.DefaultMailbox {
+	list := []account.DefaultMailbox{{Name: mail.Inbox, Subscribed: true}}
+	for _, d := range []struct {
+		name string
+		use  mail.SpecialUse
+	}{
+		{m.Drafts, mail.UseDrafts}, {m.Sent, mail.UseSent}, {m.Archive, mail.UseArchive},
+		{m.Junk, mail.UseJunk}, {m.Trash, mail.UseTrash},
+	} {
+		if d.name != "" {
+			list = append(list, account.DefaultMailbox{Name: d.name, Use: d.use, Subscribed: true})
+		}
+	}
+	return list
+}
+
+// explainOpen says what to do about a data directory that does not open.
+func explainOpen(dir string, err error) error {
+	var locked *embedded.LockedError
+	switch {
+	case errors.As(err, &locked):
+		return fmt.Errorf("%w: stop it, or give this one a directory of its own with --data", err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("data directory %s: %w: run this as its owner or as root, or name another with --data", dir, err)
+	}
+	return fmt.Errorf("data directory %s: %w", dir, err)
+}
+
+// closeTimeout is how long commits under way may take when a process ends.
+const closeTimeout = 30 * time.Second
+
+// close ends it, after commits under way.
+func (in *instance) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return errors.Join(in.pool.Close(ctx), in.store.Close())
+}
+
+// becomeOwner makes a command that root runs take on the owner of the data
+// directory first, so that no file there becomes root's.
+func becomeOwner(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it will be made, by root
+	}
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return nil
+	}
+	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(owner.Gid)), syscall.Setuid(int(owner.Uid))); err != nil {
+		return fmt.Errorf("take on the owner of %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+
+	"postern/internal/account"
+	"postern/internal/mail"
+)
+
+type mailboxGroup struct {
+	List   mailboxListCommand   `cmd:"" help:"List an account's mailboxes."`
+	Status mailboxStatusCommand `cmd:"" help:"Show what is in an account's mailboxes."`
+	Create mailboxCreateCommand `cmd:"" help:"Make a mailbox."`
+	Rename mailboxRenameCommand `cmd:"" help:"Rename a mailbox and those below it."`
+	Delete mailboxDeleteCommand `cmd:"" help:"Delete a mailbox and its messages."`
+}
+
+type mailboxListCommand struct {
+	Account string `arg:"" help:"The account."`
+}
+
+type mailboxStatusCommand struct {
+	Account string `arg:"" help:"The account."`
+	Mailbox string `arg:"" optional:"" help:"One mailbox; all without it."`
+}
+
+type mailboxCreateCommand struct {
+	Account string `arg:"" help:"The account."`
+	Mailbox string `arg:"" help:"The mailbox, levels separated by /."`
+	Use     string `help:"Special use, as in --use='\\Archive'."`
+}
+
+type mailboxRenameCommand struct {
+	Account string `arg:"" help:"The account."`
+	From    string `arg:"" help:"The mailbox."`
+	To      string `arg:"" help:"Its new name."`
+}
+
+type mailboxDeleteCommand struct {
+	Account string `arg:"" help:"The account."`
+	Mailbox string `arg:"" help:"The mailbox."`
+}
+
+type mailboxArgs struct {
+	Account string
+	Mailbox string `json:",omitempty"`
+	To      string `json:",omitempty"`
+	Use     string `json:",omitempty"`
+}
+
+// Run lists the mailboxes.
+func (m mailboxListCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "mailbox-list", mailboxArgs{Account: m.Account}, nil, t.printing)
+}
+
+// Run shows the mailboxes' figures.
+func (m mailboxStatusCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "mailbox-status", mailboxArgs{Account: m.Account, Mailbox: m.Mailbox}, nil, t.printing)
+}
+
+// Run makes the mailbox.
+func (m mailboxCreateCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "mailbox-create", mailboxArgs{Account: m.Account, Mailbox: m.Mailbox, Use: m.Use}, nil, t.printing)
+}
+
+// Run renames the mailbox.
+func (m mailboxRenameCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "mailbox-rename", mailboxArgs{Account: m.Account, Mailbox: m.From, To: m.To}, nil, t.printing)
+}
+
+// Run deletes the mailbox.
+func (m mailboxDeleteCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "mailbox-delete", mailboxArgs{Account: m.Account, Mailbox: m.Mailbox}, nil, t.printing)
+}
+
+// onMailboxes makes an operation of what is to be done with an open account.
+func onMailboxes(do func(ctx context.Context, acct *account.Account, args mailboxArgs, out *answer) error) operation {
+	return func(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
+		args, err := decode[mailboxArgs](raw)
+		if err != nil {
+			return err
+		}
+		identity, err := in.find(ctx, args.Account)
+		if err != nil {
+			return err
+		}
+		acct, err := in.pool.Open(ctx, identity.ID)
+		if err != nil {
+			return err
+		}
+		defer acct.Release()
+		return do(ctx, acct, args, out)
+	}
+}
+
+var (
+	mailboxList = onMailboxes(func(_ context.Context, acct *account.Account, _ mailboxArgs, out *answer) error {
+		for _, m := range acct.Mailboxes() {
+			if err := out.printf("%s%s", m.Name, uses(m)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+
+	mailboxStatus = onMailboxes(func(_ context.Context, acct *account.Account, args mailboxArgs, out *answer) error {
+		list := acct.Mailboxes()
+		if args.Mailbox != "" {
+			box, err := acct.Mailbox(args.Mailbox, mail.RightLookup)
+			if err != nil {
+				return err
+			}
+			list = []account.Info{box.Info()}
+		}
+		for _, m := range list {
+			err := out.printf("%s%s\tmessages %d\tunseen %d\toctets %d\tuidnext %d\tuidvalidity %d\thighestmodseq %d",
+				m.Name, uses(m), m.Counts.Messages, m.Counts.Unseen, m.Counts.Bytes, m.Counts.UIDNext, m.Validity, m.HighestModSeq)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+
+	mailboxCreate = onMailboxes(func(ctx context.Context, acct *account.Account, args mailboxArgs, out *answer) error {
+		use := mail.SpecialUseNamed(args.Use)
+		if args.Use != "" && use == 0 {
+			return mail.Errorf(mail.Invalid, "%s is no special use that a mailbox can be given", args.Use)
+		}
+		m, err := acct.CreateMailbox(ctx, args.Mailbox, use)
+		if err != nil {
+			return err
+		}
+		return out.printf("made %s", m.Name)
+	})
+
+	mailboxRename = onMailboxes(func(ctx context.Context, acct *account.Account, args mailboxArgs, out *answer) error {
+		if err := acct.RenameMailbox(ctx, args.Mailbox, args.To); err != nil {
+			return err
+		}
+		return out.printf("%s is now %s", args.Mailbox, args.To)
+	})
+
+	mailboxDelete = onMailboxes(func(ctx context.Context, acct *account.Account, args mailboxArgs, out *answer) error {
+		if err := acct.DeleteMailbox(ctx, args.Mailbox); err != nil {
+			return err
+		}
+		return out.printf("deleted %s", args.Mailbox)
+	})
+)
+
+func uses(m account.Info) string {
+	if m.Use == 0 {
+		return ""
+	}
+	return "\t" + strings.Join(m.Use.Names(), " ")
+}

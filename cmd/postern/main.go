@@ -1,0 +1,147 @@
+// Command postern is the Postern mail server and everything its administrator
+// does with it. Configuration, flags, wiring and signals live here, in the roof;
+// no package below knows a file format or a flag.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"postern/cmd/postern/config"
+	"postern/internal/netserver"
+	"postern/internal/store/embedded"
+)
+
+// commands is the command line.
+type commands struct {
+	Config string `short:"c" placeholder:"FILE" help:"Configuration file (default: /etc/postern/postern.toml if it is there)."`
+	Data   string `short:"d" placeholder:"DIR" help:"Data directory, in place of the configured one."`
+
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Trial   trialCommand   `cmd:"" help:"Run a server to try, with an account and some mail, on ports anybody may open."`
+	Account accountGroup   `cmd:"" help:"Add, list, rename and remove accounts; set passwords."`
+	Alias   aliasGroup     `cmd:"" help:"Add, list and remove aliases and catch-alls."`
+	Mailbox mailboxGroup   `cmd:"" help:"Look at and change an account's mailboxes."`
+	Conf    configGroup    `cmd:"" name:"config" help:"Check or show the configuration."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// Exit codes beside 0 and 1, from sysexits.h.
+const (
+	exitUsage  = 64
+	exitConfig = 78 // a configuration or address that cannot work: restarting will not help
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// terminal is what a command talks to.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("postern"), kong.UsageOnError(),
+		kong.Description("An IMAP mail server."), kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exited = code }))
+	if err != nil {
+		fmt.Fprintln(errOut, "postern:", err)
+		return 1
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help has been answered
+		return exited
+	}
+	if err != nil {
+		parser.Errorf("%s", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(&c, &terminal{in, out, errOut})
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(errOut, "postern:", err)
+	return exitCode(err)
+}
+
+// exitCode tells what restarting cannot mend from what it may.
+func exitCode(err error) int {
+	var mistakes *config.Mistakes
+	var locked *embedded.LockedError
+	if errors.As(err, &mistakes) || errors.Is(err, netserver.ErrSetup) || errors.As(err, &locked) {
+		return exitConfig
+	}
+	return 1
+}
+
+// standardConfig is read where no --config is given, if it exists.
+const standardConfig = "/etc/postern/postern.toml"
+
+// configuration reads what the flags name.
+func (c *commands) configuration() (config.Config, error) {
+	file := c.Config
+	if file == "" {
+		if _, err := os.Stat(standardConfig); err != nil {
+			return c.override(config.Default()), nil
+		}
+		file = standardConfig
+	}
+	cfg, err := config.Read(file)
+	return c.override(cfg), err
+}
+
+func (c *commands) override(cfg config.Config) config.Config {
+	if c.Data != "" {
+		cfg.Data = c.Data
+	}
+	return cfg
+}
+
+type configGroup struct {
+	Check configCheck `cmd:"" help:"List every mistake in the configuration file, each with its line."`
+	Show  configShow  `cmd:"" help:"Print the effective configuration, explained, as a file that can be read back."`
+}
+
+type configCheck struct{}
+
+// Run reads the configuration and says that it is right, or what is not.
+func (configCheck) Run(c *commands, t *terminal) error {
+	if _, err := c.configuration(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(t.out, "the configuration is right")
+	return err
+}
+
+type configShow struct{}
+
+// Run prints the configuration.
+func (configShow) Run(c *commands, t *terminal) error {
+	cfg, err := c.configuration()
+	if err != nil {
+		return err
+	}
+	return config.Show(t.out, cfg)
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(t *terminal) error {
+	_, err := fmt.Fprintln(t.out, "postern", version())
+	return err
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"postern/internal/mail"
+	"postern/internal/store/embedded"
+)
+
+// operations are all administrative acts, by the name they go by on the control
+// socket.
+var operations = map[string]operation{
+	"account-add":    accountAdd,
+	"account-list":   accountList,
+	"account-passwd": accountPasswd,
+	"account-rename": accountRename,
+	"account-remove": accountRemove,
+	"alias-add":      aliasAdd,
+	"alias-list":     aliasList,
+	"alias-remove":   aliasRemove,
+	"mailbox-list":   mailboxList,
+	"mailbox-status": mailboxStatus,
+	"mailbox-create": mailboxCreate,
+	"mailbox-rename": mailboxRename,
+	"mailbox-delete": mailboxDelete,
+}
+
+// administer runs an operation: in the server that holds the data directory, or
+// here if none does. What it says goes to each.
+func (c *commands) administer(ctx context.Context, name string, args any, body io.Reader, each func(answerLine) error) error {
+	cfg, err := c.configuration()
+	if err != nil {
+		return err
+	}
+	if err := becomeOwner(cfg.Data); err != nil {
+		return err
+	}
+	err = callControl(ctx, controlPath(cfg.Control.Socket, cfg.Data), name, args, body, each)
+	if !errors.Is(err, errNoServer) {
+		return err
+	}
+	in, err := openInstance(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		var locked *embedded.LockedError
+		if errors.As(err, &locked) {
+			return fmt.Errorf("%w (and its control socket does not answer)", err)
+		}
+		return err
+	}
+	line, err := json.Marshal(args)
+	if err != nil {
+		return errors.Join(err, in.close())
+	}
+	if body == nil {
+		body = bytes.NewReader(nil)
+	}
+	return errors.Join(operations[name](ctx, in, line, body, &answer{each}), in.close())
+}
+
+// printing writes what an operation says to the terminal.
+func (t *terminal) printing(l answerLine) error {
+	if l.Progress {
+		return nil
+	}
+	_, err := fmt.Fprintln(t.out, l.Text)
+	return err
+}
+
+// decode reads an operation's arguments.
+func decode[T any](args json.RawMessage) (v T, err error) {
+	d := json.NewDecoder(bytes.NewReader(args))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return v, mail.Wrap(err, mail.Invalid, "the arguments are not understood: the command and the server are of different versions")
+	}
+	return v, nil
+}
