@@ -91,7 +91,9 @@ func answerControl(w http.ResponseWriter, r *http.Request, in *instance, log *sl
 		http.Error(w, "this server knows no operation "+name, http.StatusNotFound)
 		return
 	}
-	// Read side and write side run at once: an import answers while it reads.
+	// Read side and write side run at once: an import answers while it reads. A
+	// connection used so is not used again.
+	w.Header().Set("Connection", "close")
 	control := http.NewResponseController(w)
 	control.EnableFullDuplex()
 	encode := json.NewEncoder(w)
