@@ -32,7 +32,7 @@ func newHouse(t *testing.T) *house {
 	now := func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 	pool := account.NewPool(st, account.Options{Now: now, Every: -1})
 	t.Cleanup(func() {
-		if err := error(nil); err != nil {
+		if err := account.Check(context.Background(), st, func(p account.Problem) { t.Errorf("after the test: %v", p) }); err != nil {
 			t.Error(err)
 		}
 		if err := st.Close(); err != nil {
