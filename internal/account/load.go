@@ -111,23 +111,18 @@ func (a *Account) readModel(ctx context.Context) (*model, error) {
 		m.tailBytes += len(data)
 		m.tailRecords++
 		return decodeRecord(data, last, func(c *logged) error {
-			if c.kind == kindFlags {
-				c.skipFlags() // no rows are loaded, and the counts say the rest
+			change := mail.Change{ModSeq: c.modSeq, Mailbox: c.mailbox, After: c.after, Event: mail.FlagsChanged{}}
+			if c.kind != kindFlags { // no rows are loaded, and the counts say the rest
+				var err error
+				if change, err = c.change(); err != nil {
+					return err
+				}
 			}
-			change, err := c.change()
-			if err != nil {
-				return err
-			}
-			_, err = m.apply(change, a.flags)
+			_, err := m.apply(change, a.flags)
 			return err
 		})
 	})
 	return m, err
-}
-
-// skipFlags leaves of a flag change its kind alone.
-func (c *logged) skipFlags() {
-	c.sets, c.payload = []mail.Flags{{}}, []byte{byte(mail.AddFlags), 0, uidRuns, 0}
 }
 
 // since calls each for every record of the log after a place.

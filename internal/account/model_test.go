@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +29,8 @@ type modelTest struct {
 	recent  map[string]bool
 	texts   int
 	lives   int
+
+	altered map[*refBox]mail.UIDSet // by the actions of the burst so far
 }
 
 type node struct {
@@ -54,8 +55,7 @@ func TestModel(t *testing.T) {
 			m.boxes = append(m.boxes, newRefBox(info))
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"append": m.append, "select": m.sel, "close": m.close, "store": m.storeFlags, "store2": m.storeFlags,
-			"expunge": m.expunge, "copy": m.copyMove, "sync": m.syncAny, "fetch": m.fetchAny, "mailboxes": m.mailboxes,
+			"single": m.single, "single2": m.single, "burst": m.burst, "select": m.sel, "close": m.close, "sync": m.syncAny, "fetch": m.fetchAny, "mailboxes": m.mailboxes,
 			"save": m.save, "restart": m.restart, "time": m.time, "fault": m.fault,
 			"": m.invariants,
 		})
@@ -147,28 +147,6 @@ func (m *modelTest) invariants(t *rapid.T) {
 	}
 }
 
-// do runs an operation on a node whose next commit may have a fate, and reports
-// whether it took place. meanwhile may have been put in its way.
-func (m *modelTest) do(t *rapid.T, i int, what string, op func() error) bool {
-	n := m.nodes[i]
-	m.follow(t, i)
-	fate := n.store.commit
-	err := op()
-	used := n.store.commit != fate
-	n.store.commit = commitWell
-	if !used {
-		fate = commitWell
-	}
-	switch {
-	case err == nil && fate == commitWell:
-		return true
-	case err != nil && fate != commitWell && mail.KindOf(err) == mail.Unavailable:
-		return fate == commitUnknownDone
-	}
-	t.Fatalf("%s: %v with fate %d", what, err, fate)
-	return false
-}
-
 func (m *modelTest) anyNode(t *rapid.T) int { return rapid.IntRange(0, 1).Draw(t, "node") }
 
 func (m *modelTest) anyBox(t *rapid.T) *refBox {
@@ -201,38 +179,6 @@ func anyFlags(t *rapid.T) mail.Flags {
 	system := rapid.SampledFrom([]mail.SystemFlags{0, mail.Seen, mail.Deleted, mail.Seen | mail.Flagged}).Draw(t, "system")
 	keywords := rapid.SliceOfN(rapid.SampledFrom([]string{"$Junk", "blue", "Zeta"}), 0, 2).Draw(t, "keywords")
 	return mail.NewFlags(system, keywords...)
-}
-
-func (m *modelTest) append(t *rapid.T) {
-	i, b := m.anyNode(t), m.anyBox(t)
-	mb := m.handle(t, i, b)
-	var msgs []NewMessage
-	var texts []string
-	for range rapid.IntRange(1, 4).Draw(t, "messages") {
-		m.texts++
-		text := mailText(m.texts)
-		c, err := m.nodes[i].pool.Keep(context.Background(), strings.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		msg := NewMessage{Content: c, Flags: anyFlags(t), Date: mail.NewInternalDate(m.clock.Now())}
-		if rapid.Bool().Draw(t, "prefix") {
-			msg.Prefix = []byte("X-Prefix: here\r\n")
-		}
-		msgs, texts = append(msgs, msg), append(texts, string(msg.Prefix)+text)
-	}
-	var done Appended
-	ok := m.do(t, i, "append", func() (err error) { done, err = mb.Append(context.Background(), msgs); return err })
-	if !ok {
-		return
-	}
-	var uids mail.UIDSet
-	for k := range msgs {
-		uids = uids.Append(b.add(texts[k], msgs[k].Flags))
-	}
-	if done.UIDs != nil && (!done.UIDs.Equal(uids) || done.Validity != b.validity) {
-		t.Fatalf("appended as %+v, want %v", done, uids)
-	}
 }
 
 func (m *modelTest) sel(t *rapid.T) {
@@ -301,137 +247,6 @@ func anyUIDs(t *rapid.T, c *client) mail.UIDSet {
 	return mail.NewUIDSet(rapid.SliceOfN(rapid.SampledFrom(c.uids), 1, 5).Draw(t, "uids")...)
 }
 
-func (m *modelTest) writer(t *rapid.T) *client {
-	c := m.anyClient(t)
-	if !c.readWrite || c.box.deleted {
-		t.Skip("cannot write")
-	}
-	return c
-}
-
-func (m *modelTest) storeFlags(t *rapid.T) {
-	c := m.writer(t)
-	r := StoreRequest{
-		UIDs: anyUIDs(t, c), Flags: anyFlags(t),
-		Op: rapid.SampledFrom([]mail.FlagOp{mail.SetFlags, mail.AddFlags, mail.RemoveFlags}).Draw(t, "op"),
-	}
-	if rapid.IntRange(0, 4).Draw(t, "conditional") == 0 {
-		since := c.view.Highest()
-		r.UnchangedSince = &since
-	}
-	var got StoreResult
-	m.follow(t, c.pool)
-	modified := mail.UIDSet{}
-	var changed, gone mail.UIDSet
-	work := func() {
-		modified, changed, gone = nil, nil, nil
-		for uid := range r.UIDs.All() {
-			msg := c.box.live[uid]
-			switch {
-			case msg == nil:
-				if g := c.box.gone[uid]; g != nil && m.held(c, uid) {
-					gone = gone.Append(uid)
-				}
-			case r.UnchangedSince != nil && m.row(t, c, uid).ModSeq > *r.UnchangedSince:
-				modified = modified.Append(uid)
-			case !r.Op.Apply(msg.flags, r.Flags).Equal(msg.flags):
-				changed = changed.Append(uid)
-			}
-		}
-	}
-	work()
-	ok := m.do(t, c.pool, "store", func() (err error) { got, err = c.s.StoreFlags(context.Background(), r); return err })
-	if !ok {
-		return
-	}
-	if r.UnchangedSince != nil {
-		modified, gone = modified.Union(gone), nil
-	}
-	if got.ModSeq == 0 && changed.Empty() || got.ModSeq != 0 {
-		if !got.Changed.Equal(changed) || !got.Modified.Equal(modified) || !got.Gone.Equal(gone) {
-			t.Fatalf("store %+v: got %+v, want changed %v, modified %v, gone %v", r, got, changed, modified, gone)
-		}
-	}
-	for uid := range changed.All() {
-		c.box.live[uid].flags = r.Op.Apply(c.box.live[uid].flags, r.Flags)
-	}
-}
-
-// held reports whether the node still has an expunged row.
-func (m *modelTest) held(c *client, uid mail.UID) bool {
-	rows, _ := c.s.Rows(make([]Row, 0, 1), mail.UIDSet{{First: uid, Last: uid}})
-	return len(rows) == 1
-}
-
-func (m *modelTest) expunge(t *rapid.T) {
-	c := m.writer(t)
-	var within *mail.UIDSet
-	if rapid.Bool().Draw(t, "within") {
-		uids := anyUIDs(t, c)
-		within = &uids
-	}
-	var got mail.UIDSet
-	ok := m.do(t, c.pool, "expunge", func() (err error) { got, err = c.s.Expunge(context.Background(), within); return err })
-	if !ok {
-		return
-	}
-	var want mail.UIDSet
-	for uid := range c.box.uids().All() {
-		if c.box.live[uid].flags.System&mail.Deleted != 0 && (within == nil || within.Contains(uid)) {
-			want = want.Append(uid)
-			c.box.expunge(uid, m.clock.Now().Unix())
-		}
-	}
-	if got != nil && !got.Equal(want) {
-		t.Fatalf("expunged %v, want %v", got, want)
-	}
-}
-
-func (m *modelTest) copyMove(t *rapid.T) {
-	c := m.writer(t)
-	to := m.anyBox(t)
-	uids := anyUIDs(t, c)
-	move := rapid.Bool().Draw(t, "move")
-	mb := m.handle(t, c.pool, to)
-	type moved struct {
-		from mail.UID
-		msg  *refMessage
-	}
-	var list []moved
-	for uid := range uids.All() {
-		if msg := c.box.live[uid]; msg != nil {
-			list = append(list, moved{uid, msg})
-		} else if g := c.box.gone[uid]; g != nil && !move && m.held(c, uid) {
-			list = append(list, moved{uid, g})
-		}
-	}
-	var got Copied
-	ok := m.do(t, c.pool, "copy", func() (err error) {
-		if move {
-			got, err = c.s.Move(context.Background(), uids, mb)
-		} else {
-			got, err = c.s.Copy(context.Background(), uids, mb)
-		}
-		return err
-	})
-	if !ok {
-		return
-	}
-	var want Copied
-	for _, l := range list {
-		want.From = want.From.Append(l.from)
-		want.To = want.To.Append(to.add(l.msg.text, l.msg.flags))
-	}
-	if move {
-		for _, l := range list {
-			c.box.expunge(l.from, m.clock.Now().Unix())
-		}
-	}
-	if got.Validity != 0 && (!got.From.Equal(want.From) || !got.To.Equal(want.To) || got.Validity != to.validity) {
-		t.Fatalf("copied %+v, want %+v", got, want)
-	}
-}
-
 func (m *modelTest) mailboxes(t *rapid.T) {
 	i := m.anyNode(t)
 	b := m.anyBox(t)
@@ -453,7 +268,9 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 	var err error
 	done := func(what string, op func() error) bool {
 		if want == mail.Internal {
-			return m.do(t, i, what, op)
+			ok := false
+			m.do(t, i, []*action{{what: what, run: op, verify: func(t *rapid.T, done, told bool) { ok = done }}})
+			return ok
 		}
 		m.follow(t, i)
 		if err = op(); mail.KindOf(err) != want || err == nil {
