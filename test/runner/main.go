@@ -1,10 +1,10 @@
 // Command runner is what `make test` runs: formatting, vet, staticcheck and every test of the module, and at the end
 // what failed, what was skipped and why, and the ten slowest tests.
 //
-//	runner test [-long]    fetch what tests need, check, test
-//	runner check           gofmt, go vet, staticcheck
-//	runner fetch           only fetch
-//	runner fuzz [-for 30s] run every fuzz target for a while
+//	runner test [-long] [packages]  fetch what tests need, check, test (all packages, or those named)
+//	runner check                    gofmt, go vet, staticcheck
+//	runner fetch                    only fetch
+//	runner fuzz [-for 30s]          run every fuzz target for a while
 //
 // With POSTERN_SKIP=never every skip is a failure, except that of a test's long form.
 package main
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch args[0] {
 	case "test":
-		return testAll(ctx, *long)
+		return testAll(ctx, *long, flags.Args())
 	case "check":
 		return check(ctx)
 	case "fetch":
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 }
 
 // testAll does everything make test promises, and does all of it even when an early part fails.
-func testAll(ctx context.Context, long bool) error {
+func testAll(ctx context.Context, long bool, packages []string) error {
 	began := time.Now()
 	strict := os.Getenv(testenv.SkipVariable) == "never"
 	summary := &summary{strict: strict}
@@ -73,7 +73,7 @@ func testAll(ctx context.Context, long bool) error {
 	if err := check(ctx); err != nil {
 		summary.fail("checks", err.Error())
 	}
-	if err := goTest(ctx, long, summary); err != nil {
+	if err := goTest(ctx, long, packages, summary); err != nil {
 		summary.fail("go test", err.Error())
 	}
 	if err := ctx.Err(); err != nil {
