@@ -1,5 +1,7 @@
 package imapwire
 
+import "postern/internal/mail"
+
 // ListSelect is a set of the selection options of LIST (RFC 5258 3.1).
 type ListSelect uint8
 
@@ -21,6 +23,9 @@ const (
 	ReturnSpecialUse // RFC 6154
 	ReturnStatus     // RFC 5819: ListArgs.Status
 )
+
+// MaxPatterns bounds the patterns of one LIST: every name is matched against each.
+const MaxPatterns = 64
 
 // ListArgs are the arguments of LIST and LSUB.
 type ListArgs struct {
@@ -95,6 +100,9 @@ func (r *Reader) pattern(a *ListArgs) bool {
 	var text []byte
 	if !r.astringBytes(listChar, &text) {
 		return r.expected("a pattern")
+	}
+	if len(a.Patterns) == MaxPatterns {
+		return r.refuse(mail.Limit, "a LIST has at most %d patterns", MaxPatterns)
 	}
 	name, ok := decodeName(text, r.UTF8)
 	if !ok || a.badReference {

@@ -194,6 +194,15 @@ func TestListArgs(t *testing.T) {
 	}
 }
 
+func TestPatternLimit(t *testing.T) {
+	for n, fine := range map[int]bool{MaxPatterns: true, MaxPatterns + 1: false} {
+		_, _, _, err := readOne("a LIST \"\" ("+strings.Repeat("a ", n-1)+"b)\r\n", LoggedIn(1000))
+		if fine && err != nil || !fine && mail.KindOf(err) != mail.Limit {
+			t.Errorf("%d patterns: %v", n, err)
+		}
+	}
+}
+
 // matchSlow is the definition of a match, tabulated.
 func matchSlow(pattern, name string) bool {
 	at := make([]bool, len(name)+1) // the pattern so far matches name[:i]
