@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +114,8 @@ func (w *world) content(text string) *Content {
 	}
 	return c
 }
+
+func newReader(text string) io.Reader { return strings.NewReader(text) }
 
 func mailText(n int) string {
 	return fmt.Sprintf("From: a@example.org\r\nSubject: message %d\r\nMessage-ID: <%d@example.org>\r\n\r\nbody %d\r\n", n, n, n)
