@@ -29,6 +29,10 @@ const (
 	KeyBytesIn   = "bytes_in"  // bytes the client sent
 	KeyBytesOut  = "bytes_out" // bytes the client was sent
 	KeyCommands  = "commands"  // commands a session carried out
+	KeyClient    = "client"    // the client's name and version, as it gave them itself
+	KeyFetched   = "fetched"   // messages of which a session fetched something
+	KeyAppended  = "appended"  // messages a session appended
+	KeyExpunged  = "expunged"  // messages a session expunged
 	KeyCount     = "count"     // how many, of what the message names
 	KeySize      = "size"      // size in bytes of what the message names
 	KeyReason    = "reason"    // why something was refused or ended, from a closed list
