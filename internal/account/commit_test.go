@@ -29,7 +29,9 @@ func (g *gated) set(gate func() error) {
 	g.gate = gate
 }
 
-func (g *gated) Account(id mail.AccountID) store.Account { return &gatedAccount{g.Store.Account(id), g} }
+func (g *gated) Account(id mail.AccountID) store.Account {
+	return &gatedAccount{g.Store.Account(id), g}
+}
 
 type gatedAccount struct {
 	store.Account
