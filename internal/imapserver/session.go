@@ -255,9 +255,9 @@ func (s *session) finish(end *ending) {
 		slog.Uint64(observe.KeyCommands, s.tally.commands),
 		slog.Uint64(observe.KeyBytesIn, s.link.bytesIn),
 		slog.Uint64(observe.KeyBytesOut, s.link.bytesOut),
-		slog.Uint64("fetched", s.tally.fetched),
-		slog.Uint64("appended", s.tally.appended),
-		slog.Uint64("expunged", s.tally.expunged))...)
+		slog.Uint64(observe.KeyFetched, s.tally.fetched),
+		slog.Uint64(observe.KeyAppended, s.tally.appended),
+		slog.Uint64(observe.KeyExpunged, s.tally.expunged))...)
 }
 
 // attrs names the session in a line of the log.
@@ -268,7 +268,7 @@ func (s *session) attrs() []slog.Attr {
 		attrs = append(attrs, observe.Account(id), observe.Text(observe.KeyUser, s.user))
 	}
 	if s.client != "" {
-		attrs = append(attrs, observe.Text("client", s.client))
+		attrs = append(attrs, observe.Text(observe.KeyClient, s.client))
 	}
 	if s.cmd.spec != nil {
 		attrs = append(attrs, slog.String(observe.KeyCommand, s.cmd.spec.name))

@@ -82,7 +82,7 @@ func TestNumbers(t *testing.T) {
 	if got := b.ok("COPY 2 Archive", "* 3 EXPUNGE", "* 2 EXPUNGE"); !strings.Contains(got, "[COPYUID ") {
 		t.Errorf("COPY: %s", got)
 	}
-	b.ok("STATUS Archive (MESSAGES)", "* STATUS Archive (MESSAGES 1)")
+	b.ok("STATUS Archive (MESSAGES)", "* STATUS \"Archive\" (MESSAGES 1)")
 	b.ok("FETCH 2 UID", "* 2 FETCH (UID 4)")
 	a.ok("FETCH 3 UID", "* 3 FETCH (UID 5)")
 }
@@ -159,7 +159,7 @@ func TestCopyAndMove(t *testing.T) {
 	c.ok("MOVE 1,4 Archive", "* OK [COPYUID ... 1,4 3:4] moved", "* 4 EXPUNGE", "* 1 EXPUNGE", "* 2 RECENT")
 	c.ok("UID MOVE 2 Archive", "* OK [COPYUID ... 2 5] moved", "* 1 EXPUNGE", "* 1 RECENT")
 	c.ok("UID MOVE 2 Archive")
-	c.ok("STATUS Archive (MESSAGES)", "* STATUS Archive (MESSAGES 5)")
+	c.ok("STATUS Archive (MESSAGES)", "* STATUS \"Archive\" (MESSAGES 5)")
 	// To the mailbox it is in.
 	c.ok("COPY 1 INBOX", "* 2 EXISTS", "* 2 RECENT")
 	c.ok("MOVE 1 INBOX", "* OK [COPYUID ... 3 6] moved", "* 1 EXPUNGE", "* 2 EXISTS", "* 2 RECENT")
@@ -355,11 +355,11 @@ func TestTimes(t *testing.T) {
 		send   string
 		want   []string
 	}{
-		"silent":        {limits: Limits{FirstCommand: time.Millisecond}, want: []string{"* BYE you take too long to sign in"}},
-		"no login":      {limits: Limits{Login: time.Millisecond}, send: "", want: []string{"* BYE you take too long to sign in"}},
-		"half a line":   {limits: Limits{Command: time.Millisecond}, send: "a NO", want: []string{"* BYE you take too long"}},
+		"silent":      {limits: Limits{FirstCommand: time.Millisecond}, want: []string{"* BYE you take too long to sign in"}},
+		"no login":    {limits: Limits{Login: time.Millisecond}, send: "", want: []string{"* BYE you take too long to sign in"}},
+		"half a line": {limits: Limits{Command: time.Millisecond}, send: "a NO", want: []string{"* BYE you take too long"}},
 		"half a name": {limits: Limits{Command: time.Millisecond}, login: true, send: "a STATUS INB", want: []string{"* BYE you take too long"}},
-		"autologout":    {limits: Limits{Idle: time.Millisecond}, login: true, want: []string{"* BYE autologout; idle for too long"}},
+		"autologout":  {limits: Limits{Idle: time.Millisecond}, login: true, want: []string{"* BYE autologout; idle for too long"}},
 		"in IDLE": {limits: Limits{Idle: 50 * time.Millisecond}, login: true, send: "a IDLE\r\n",
 			want: []string{"+ idling", "* BYE autologout; idle for too long"}},
 		"slow message": {limits: Limits{MessageWindow: time.Second / 10}, login: true, send: "a APPEND INBOX {1000}\r\nx",

@@ -1,0 +1,86 @@
+package imapserver
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stages are what a client has said before the fuzzed text: each is a state.
+var stages = []string{
+	"",
+	"p LOGIN ada@example.org secret\r\n",
+	"p LOGIN ada@example.org secret\r\nq SELECT INBOX\r\n",
+	"p LOGIN ada@example.org secret\r\nq ENABLE IMAP4rev2 UTF8=ACCEPT\r\nr EXAMINE INBOX\r\n",
+}
+
+// FuzzSession sends anything in each state: not authenticated, authenticated,
+// selected, and selected under IMAP4rev2. Whatever comes, the session ends when
+// its input does, every line the server writes is a response, and the store is
+// sound.
+func FuzzSession(f *testing.F) {
+	for stage := range stages {
+		f.Add(uint8(stage), uint8(0), everything)
+		f.Add(uint8(stage), uint8(3), "a FETCH 1:* (FLAGS BODY[1.MIME]<2.5> BINARY[1] BODYSTRUCTURE)\r\nb STORE * FLAGS (\\Seen x)\r\n")
+		f.Add(uint8(stage), uint8(1), "a SEARCH RETURN (SAVE MIN) OR (NOT 1) HEADER subject {3+}\r\none BODY x\r\nb UID MOVE $ Trash\r\n")
+		f.Add(uint8(stage), uint8(0), "a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (%/% *) RETURN (CHILDREN STATUS (SIZE))\r\nb LSUB \"\" %\r\n")
+		f.Add(uint8(stage), uint8(0), "a IDLE\r\nDONE\r\nb RENAME INBOX x\r\nc DELETE x\r\nd UID EXPUNGE 1:*\r\n")
+		f.Add(uint8(stage), uint8(0), "a APPEND INBOX (\\Draft) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\nX: y\r\n\r\nz\r\n")
+		f.Add(uint8(stage), uint8(0), "a STARTTLS\r\nb AUTHENTICATE PLAIN =\r\nc AUTHENTICATE LOGIN\r\n*\r\n\x00{5+}\r\n")
+	}
+	f.Fuzz(func(t *testing.T, stage, chunk uint8, text string) {
+		if len(text) > 4096 {
+			return
+		}
+		w := newServer(t, func(o *Options) { o.Limits.Message = 10_000 })
+		seedText := "p LOGIN ada@example.org secret\r\nq APPEND INBOX (\\Flagged) {" + strconv.Itoa(len(sample(1))) + "+}\r\n" + sample(1) +
+			"\r\nr APPEND INBOX (\\Deleted) {5+}\r\nhello\r\n"
+		w.hold(seedText, 0)
+		watchdog := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("stage %d chunk %d: %q", stage, chunk, text)) })
+		defer watchdog.Stop()
+		got := w.hold(stages[int(stage)%len(stages)]+text, int(chunk))
+		checkResponses(t, got)
+		if w.server.Sessions() != 0 || len(w.server.open) != 0 {
+			t.Error("the session is still counted")
+		}
+		if log := w.log.String(); strings.Contains(log, "SERVERBUG") || strings.Contains(log, "level=ERROR") {
+			t.Errorf("a fault of the server:\n%s", log)
+		}
+		w.closeStore(t.Context())
+	})
+}
+
+var responseLine = regexp.MustCompile(`^(\* |\+ |[!#$&',\-./0-9:;<=>?@A-Z\[\]^_` + "`" + `a-z|}~]+ (OK|NO|BAD) )`)
+
+// checkResponses reads what a server said as a client would.
+func checkResponses(t *testing.T, text string) {
+	for len(text) > 0 {
+		line, rest, ok := strings.Cut(text, "\r\n")
+		if !ok {
+			t.Fatalf("half a line at the end: %q", text)
+		}
+		if !responseLine.MatchString(line) {
+			t.Fatalf("no response: %q", line)
+		}
+		for {
+			m := literalEnd.FindStringSubmatch(line + "\r\n")
+			if m == nil || line[0] == '+' {
+				break
+			}
+			n := 0
+			for _, d := range m[1] {
+				n = n*10 + int(d-'0')
+			}
+			if n > len(rest) {
+				t.Fatalf("a literal of %d octets has %d: %q", n, len(rest), line)
+			}
+			if line, rest, ok = strings.Cut(rest[n:], "\r\n"); !ok {
+				t.Fatal("nothing behind a literal")
+			}
+		}
+		text = rest
+	}
+}
