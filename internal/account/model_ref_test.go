@@ -76,7 +76,6 @@ type client struct {
 	view      *view.View
 	uids      []mail.UID // by sequence number less one
 	flags     map[mail.UID]string
-	dead      bool
 }
 
 // faulty is a store whose next calls can be made to fail, and which tells nobody
@@ -86,7 +85,6 @@ type faulty struct {
 	before func()     // runs once before the next Commit
 	commit commitFate // of the next Commit
 	save   bool       // the next Save fails
-	crash  bool
 }
 
 type commitFate int

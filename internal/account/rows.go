@@ -182,17 +182,6 @@ func (t *table) pageOf(uid mail.UID) int {
 	return i
 }
 
-// find gives the page and place of a row.
-func (t *table) find(uid mail.UID) (*rowPage, int, bool) {
-	i := t.pageOf(uid)
-	if i < 0 {
-		return nil, 0, false
-	}
-	p := t.pages[i]
-	at, found := p.place(uid)
-	return p, at, found
-}
-
 // insert adds a row; at and by are when it was expunged, for expunged rows. It
 // reports whether the UID was free.
 func (t *table) insert(r *Row, at int64, by mail.ModSeq) bool {

@@ -39,14 +39,7 @@ func (w *world) fill(m *Mailbox, n int) {
 }
 
 // settle waits until the committer has done everything, saves included.
-func settle(t testing.TB, a *Account) {
-	t.Helper()
-	for range 2 {
-		if err := a.ask(context.Background(), &request{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
+func settle(a *Account) { a.queue.drain(false) }
 
 // flip changes a flag of one message n times.
 func flip(t testing.TB, s *Selection, uid mail.UID, n int) {
@@ -68,20 +61,20 @@ func TestPagesAreSavedByTheTailsSize(t *testing.T) {
 	inbox := box(t, a, "INBOX")
 	w.fill(inbox, 500)
 	s := sel(t, inbox)
-	settle(t, a)
+	settle(a)
 	if got := g.saves.Load(); got != 0 {
 		t.Fatalf("saved %d times with a tail of %d octets", got, a.model.tailBytes)
 	}
 	// A flag change takes some 15 octets of log.
 	for a.model.tailBytes < saveBytes-100 {
 		flip(t, s, 1, 2)
-		settle(t, a)
+		settle(a)
 	}
 	if got := g.saves.Load(); got != 0 {
 		t.Fatalf("saved %d times with a tail of %d octets", got, a.model.tailBytes)
 	}
 	flip(t, s, 1, 20)
-	settle(t, a)
+	settle(a)
 	if got := g.saves.Load(); got != 1 || a.model.tailRecords > 20 {
 		t.Fatalf("saved %d times past %d octets of tail, and %d records remain", got, saveBytes, a.model.tailRecords)
 	}
@@ -105,7 +98,7 @@ func TestLargePagesAreSavedLater(t *testing.T) {
 	a := w.open()
 	inbox := box(t, a, "INBOX")
 	w.fill(inbox, 3*pageRows)
-	settle(t, a)
+	settle(a)
 	saves := g.saves.Load()
 	if saves == 0 {
 		t.Fatal("300 KB of log, and no save")
@@ -117,7 +110,7 @@ func TestLargePagesAreSavedLater(t *testing.T) {
 	}
 	for a.model.tailBytes < saveBytes+1000 {
 		flip(t, s, 1, 2)
-		settle(t, a)
+		settle(a)
 	}
 	if got := g.saves.Load(); got != saves {
 		t.Errorf("saved with a tail of %d octets and %d of dirty pages", a.model.tailBytes, a.dirtyBytes())
@@ -127,10 +120,10 @@ func TestLargePagesAreSavedLater(t *testing.T) {
 func TestManyRecordsAreSaved(t *testing.T) {
 	w, g := gatedWorld(t)
 	a := w.open()
-	settle(t, a)
+	settle(a)
 	a.model.tailRecords = saveRecords - 1 // the committer rests
 	w.add(box(t, a, "INBOX"), 1, mail.Flags{})
-	settle(t, a)
+	settle(a)
 	if got := g.saves.Load(); got != 1 {
 		t.Errorf("saved %d times at %d records", got, saveRecords)
 	}
@@ -179,7 +172,7 @@ func saveNow(t testing.TB, a *Account) {
 	if err := a.ask(context.Background(), &request{run: func() { a.model.tailRecords = saveRecords }}); err != nil {
 		t.Fatal(err)
 	}
-	settle(t, a)
+	settle(a)
 }
 
 func TestForgottenLogMeansPages(t *testing.T) {
@@ -228,7 +221,7 @@ func TestSaveThatFailsIsTriedLater(t *testing.T) {
 	saves := g.saves.Load()
 	s := sel(t, inbox)
 	flip(t, s, 1, 10)
-	settle(t, a)
+	settle(a)
 	if g.saves.Load() != saves {
 		t.Error("a save that failed is tried again at once")
 	}

@@ -268,14 +268,10 @@ func (p *prefixed) ReadAt(buf []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, mail.Errorf(mail.Invalid, "an offset is negative")
 	}
-	n := 0
-	if off < int64(len(p.prefix)) {
-		n = copy(buf, p.prefix[off:])
-		off = int64(len(p.prefix))
-	} else {
-		off -= int64(len(p.prefix))
-		return p.body.ReadAt(buf, off)
+	if off >= int64(len(p.prefix)) {
+		return p.body.ReadAt(buf, off-int64(len(p.prefix)))
 	}
+	n := copy(buf, p.prefix[off:])
 	if n == len(buf) {
 		return n, nil
 	}
