@@ -154,7 +154,9 @@ func (m *mailbox) applyRows(c *mail.Change, flags *flagTable) {
 			return true
 		})
 		for _, id := range op.done {
-			m.keywords.note(id, flags)
+			if id != noFlags {
+				m.keywords.note(id, flags)
+			}
 		}
 		m.ring.note(change{c.ModSeq, changeFlags, e.UIDs})
 	case mail.MessagesExpunged:

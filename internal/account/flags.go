@@ -53,21 +53,16 @@ func (p *plan) storeFlags(box *mailbox, r *StoreRequest) (StoreResult, error) {
 		return StoreResult{}, err
 	}
 	var done StoreResult
-	var rows []Row
-	op := p.a.flags.applier(r.Op, r.Flags)
-	tooMany := false
-	o.each(r.UIDs, func(row Row) {
-		switch {
-		case r.UnchangedSince != nil && row.ModSeq > *r.UnchangedSince:
-			done.Modified = done.Modified.Append(row.UID)
-		case op.apply(row.Flags) != row.Flags:
-			to := p.a.flags.get(op.apply(row.Flags)).flags
-			tooMany = tooMany || r.Op != mail.RemoveFlags && len(to.Keywords) > p.a.pool.o.Limits.Keywords
-			rows = append(rows, row)
+	c := flagChange{plan: p, op: p.a.flags.applier(r.Op, r.Flags), after: o.counts}
+	o.eachFlags(r.UIDs, func(uid mail.UID, flags FlagsID, modSeq mail.ModSeq) {
+		if r.UnchangedSince != nil && modSeq > *r.UnchangedSince {
+			done.Modified = done.Modified.Append(uid)
+		} else {
+			c.add(uid, flags)
 		}
 	})
-	if tooMany {
-		return StoreResult{}, mail.Errorf(mail.Limit, "a message can have %d keywords", p.a.pool.o.Limits.Keywords)
+	if limit := p.a.pool.o.Limits.Keywords; r.Op != mail.RemoveFlags && c.keywords > limit {
+		return StoreResult{}, mail.Errorf(mail.Limit, "a message can have %d keywords", limit)
 	}
 	var gone mail.UIDSet
 	for _, row := range o.gone(r.UIDs) {
@@ -78,11 +73,58 @@ func (p *plan) storeFlags(box *mailbox, r *StoreRequest) (StoreResult, error) {
 	} else {
 		done.Gone = gone
 	}
-	if len(rows) > 0 {
-		done.Changed = p.setFlags(o, r.Op, r.Flags, rows, op.apply)
-		done.ModSeq = p.head
+	if !c.uids.Empty() {
+		c.record(o, r)
+		done.Changed, done.ModSeq = c.uids, p.head
 	}
 	return done, nil
+}
+
+// flagChange collects the messages a STORE alters.
+type flagChange struct {
+	plan     *plan
+	op       *applier
+	uids     mail.UIDSet
+	n        int
+	to       []FlagsID // of the first bulk of uids
+	after    mail.Counts
+	keywords int // the most that any message comes to have
+}
+
+// add takes in a message if the operation alters it.
+func (c *flagChange) add(uid mail.UID, flags FlagsID) {
+	next := c.op.apply(flags)
+	if next == flags {
+		return
+	}
+	table := c.plan.a.flags
+	before, after := table.system(flags), table.get(next).flags
+	c.after.Unseen += count(after.System&mail.Seen == 0) - count(before&mail.Seen == 0)
+	c.after.Deleted += count(after.System&mail.Deleted != 0) - count(before&mail.Deleted != 0)
+	c.keywords = max(c.keywords, len(after.Keywords))
+	c.uids = c.uids.Append(uid)
+	if c.n++; c.n <= bulk {
+		c.to = append(c.to, next)
+	}
+}
+
+// record plans the change.
+func (c *flagChange) record(o *overlay, r *StoreRequest) {
+	p := c.plan
+	o.counts = c.after
+	p.record(o.box.id, o.counts, mail.FlagsChanged{Op: r.Op, Flags: r.Flags, UIDs: c.uids}, 4*len(c.uids))
+	if c.n > bulk {
+		p.full = true
+		return
+	}
+	if o.changed == nil {
+		o.changed = make(map[mail.UID]altered, c.n)
+	}
+	i := 0
+	for uid := range c.uids.All() {
+		o.changed[uid] = altered{c.to[i], p.head}
+		i++
+	}
 }
 
 // Expunge removes the messages that bear \Deleted, of all or of those within,

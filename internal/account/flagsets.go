@@ -86,18 +86,21 @@ type applier struct {
 	t     *flagTable
 	op    mail.FlagOp
 	flags mail.Flags
-	done  map[FlagsID]FlagsID
+	done  []FlagsID // by the set before; noFlags: not worked out
 }
 
+const noFlags = ^FlagsID(0)
+
 func (t *flagTable) applier(op mail.FlagOp, flags mail.Flags) *applier {
-	return &applier{t: t, op: op, flags: flags, done: map[FlagsID]FlagsID{}}
+	return &applier{t: t, op: op, flags: flags}
 }
 
 func (a *applier) apply(id FlagsID) FlagsID {
-	to, ok := a.done[id]
-	if !ok {
-		to = a.t.intern(a.op.Apply(a.t.get(id).flags, a.flags))
-		a.done[id] = to
+	for int(id) >= len(a.done) {
+		a.done = append(a.done, noFlags)
 	}
-	return to
+	if a.done[id] == noFlags {
+		a.done[id] = a.t.intern(a.op.Apply(a.t.get(id).flags, a.flags))
+	}
+	return a.done[id]
 }

@@ -111,6 +111,18 @@ func (o *overlay) each(uids mail.UIDSet, f func(Row)) {
 	}
 }
 
+// eachFlags is each for those who want to know no more than flags.
+func (o *overlay) eachFlags(uids mail.UIDSet, f func(mail.UID, FlagsID, mail.ModSeq)) {
+	if len(o.expunged) > 0 || len(o.changed) > 0 || len(o.added) > 0 {
+		o.each(uids, func(r Row) { f(r.UID, r.Flags, r.ModSeq) })
+		return
+	}
+	o.box.rows.each(uids, func(p *rowPage, i int) bool {
+		f(mail.UID(p.uid[i]), p.flags[i], p.modSeq(i))
+		return true
+	})
+}
+
 // gone gives the messages of a set that were expunged and are still held, those
 // this batch expunges among them, in UID order.
 func (o *overlay) gone(uids mail.UIDSet) []Row {
@@ -160,29 +172,6 @@ func (p *plan) add(o *overlay, rows []Row) {
 	o.added = append(o.added, rows...)
 	p.record(o.box.id, o.counts, mail.MessagesAdded{Messages: messages}, 16*len(rows))
 	p.full = p.full || len(rows) > bulk
-}
-
-// setFlags plans a flag change on rows that it alters; to has their new flags.
-func (p *plan) setFlags(o *overlay, op mail.FlagOp, flags mail.Flags, rows []Row, to func(FlagsID) FlagsID) mail.UIDSet {
-	var uids mail.UIDSet
-	small := len(rows) <= bulk
-	if small && o.changed == nil {
-		o.changed = make(map[mail.UID]altered, len(rows))
-	}
-	for i := range rows {
-		r := &rows[i]
-		next := to(r.Flags)
-		before, after := p.a.flags.system(r.Flags), p.a.flags.system(next)
-		o.counts.Unseen += count(after&mail.Seen == 0) - count(before&mail.Seen == 0)
-		o.counts.Deleted += count(after&mail.Deleted != 0) - count(before&mail.Deleted != 0)
-		uids = uids.Append(r.UID)
-		if small {
-			o.changed[r.UID] = altered{next, p.head + 1}
-		}
-	}
-	p.record(o.box.id, o.counts, mail.FlagsChanged{Op: op, Flags: flags, UIDs: uids}, 4*len(uids))
-	p.full = p.full || !small
-	return uids
 }
 
 // expunge plans that rows leave the mailbox.
