@@ -61,7 +61,7 @@ func (s *session) receive(msg *imapwire.AppendMessage) (*account.Content, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.link.within(l.Command); err != nil {
+	if err := s.listen(); err != nil {
 		content.Abandon(s.ctx)
 		return nil, err
 	}

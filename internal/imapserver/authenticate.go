@@ -44,7 +44,7 @@ func (s *session) ask(challenge []byte) ([]byte, error) {
 	if err := s.flush(); err != nil {
 		return nil, err
 	}
-	if err := s.link.within(s.srv.limits.Command); err != nil {
+	if err := s.listen(); err != nil {
 		return nil, err
 	}
 	data, cancelled, err := s.r.SASLResponse()

@@ -24,7 +24,7 @@ func (s *session) idle(*command) error {
 			return err
 		}
 	}
-	if err := s.link.within(s.srv.limits.Command); err != nil {
+	if err := s.listen(); err != nil {
 		return err
 	}
 	err := s.r.Done()

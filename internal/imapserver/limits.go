@@ -48,10 +48,10 @@ func DefaultLimits() Limits {
 		FirstCommand: 15 * time.Second, // a client that connects has something to say
 		Command:      60 * time.Second,
 		Login:        60 * time.Second,
-		Idle:         30 * time.Minute, // RFC 9051 5.4: at least
+		Idle:         32 * time.Minute, // RFC 9051 5.4: at least 30; clients renew their IDLE every 29
 		Still:        2 * time.Minute,  // some NATs forget a connection after less than five
 		HeldBack:     12 * time.Hour,   // half of what expunged mail stays readable
-		Search:       10 * time.Second,
+		Search:       time.Minute,
 		MessageRate:  1 << 10, MessageWindow: 30 * time.Second,
 		BadBefore: 3, Bad: 20, // as Dovecot
 		BadInRow: 10, // as Cyrus

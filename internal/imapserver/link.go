@@ -127,10 +127,10 @@ func (l *link) interrupted(err error, until time.Time) bool {
 	return l.strays <= maxStrays && time.Now().Before(until)
 }
 
-// within gives the client until d from now to send what is read next.
-func (l *link) within(d time.Duration) error {
+// within gives the client until then to send what is read next.
+func (l *link) within(by time.Time) error {
 	l.paced = pace{}
-	return l.readUntil(time.Now().Add(d))
+	return l.readUntil(by)
 }
 
 // atRate asks for the data of a message at no less than rate octets a second,

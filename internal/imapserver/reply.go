@@ -130,11 +130,6 @@ func bad(format string, args ...any) error {
 	return &refusal{reply: reply{statusBad, "", fmt.Sprintf(format, args...)}}
 }
 
-// badCode is bad with a response code.
-func badCode(code, format string, args ...any) error {
-	return &refusal{reply: reply{statusBad, code, fmt.Sprintf(format, args...)}}
-}
-
 // no is the error of a command that cannot be done, with a response code of its
 // own.
 func no(code, format string, args ...any) error {

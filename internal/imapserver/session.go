@@ -102,11 +102,7 @@ func (s *session) next() *ending {
 	if end := s.awaitCommand(); end != nil {
 		return end
 	}
-	limit := s.srv.limits.Command
-	if s.tally.commands == 0 && s.state == notAuthenticated {
-		limit = min(limit, s.srv.limits.FirstCommand)
-	}
-	if err := s.link.within(limit); err != nil {
+	if err := s.listen(); err != nil {
 		return s.lost(err)
 	}
 	s.r.UTF8, s.w.UTF8 = s.utf8, s.utf8
@@ -123,6 +119,16 @@ func (s *session) next() *ending {
 		err = s.carryOut(cmd.Name)
 	}
 	return s.conclude(err)
+}
+
+// listen gives the client its time for a command, or for what belongs to one.
+// Before login it is no longer than that for everything.
+func (s *session) listen() error {
+	by := time.Now().Add(s.srv.limits.Command)
+	if s.state == notAuthenticated {
+		by = sooner(by, s.patience())
+	}
+	return s.link.within(by)
 }
 
 // carryOut looks a command up and does it.

@@ -34,14 +34,10 @@ func (s *session) conclude(err error) *ending {
 			return s.lost(err)
 		}
 	}
-	// What is left of a refused command is skipped after the reply, so that a
-	// client that waits for one is not kept waiting.
-	if err := s.link.atRate(s.srv.limits.MessageRate, s.srv.limits.MessageWindow); err != nil {
-		return s.lost(err)
-	}
-	if err := s.r.End(); err != nil {
-		_, end := s.replyTo(err)
-		return end
+	if err != nil {
+		if end := s.skipRest(); end != nil {
+			return end
+		}
 	}
 	s.active = time.Now()
 	if s.box != nil && s.heldTooLong() {
@@ -49,6 +45,19 @@ func (s *session) conclude(err error) *ending {
 	}
 	if s.state == loggedOut {
 		return &ending{reason: endLogout}
+	}
+	return nil
+}
+
+// skipRest skips what is left of a refused command: after the reply, so that a
+// client that waits for one is not kept waiting.
+func (s *session) skipRest() *ending {
+	if err := s.link.atRate(s.srv.limits.MessageRate, s.srv.limits.MessageWindow); err != nil {
+		return s.lost(err)
+	}
+	if err := s.r.End(); err != nil {
+		_, end := s.replyTo(err)
+		return end
 	}
 	return nil
 }

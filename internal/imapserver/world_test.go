@@ -201,7 +201,6 @@ func (w *world) closeStore(ctx context.Context) {
 // client is a client that reads replies as they come.
 type client struct {
 	t    testing.TB
-	name string
 	conn net.Conn
 	r    *bufio.Reader
 	tags int
