@@ -378,3 +378,10 @@ type Value struct {
 type Backuper interface {
 	Backup(ctx context.Context, dir string, progress func(done, total int64)) error
 }
+
+// Verifier is a Store that can go over all that is written, needed or not, and
+// compare it with its checksums, while it is in use. What is found wrong goes to
+// report, a sentence each; the error is why it could not go on.
+type Verifier interface {
+	Verify(ctx context.Context, report func(text string), progress func(done, total int64)) error
+}

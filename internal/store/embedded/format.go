@@ -18,6 +18,10 @@ const formatVersion = "1"
 // a missing engine mean that there never was one.
 const formatLine = "Postern store, format "
 
+// RestoringFile is in a directory that a restore has begun to fill: until it has
+// ended, and FORMAT is there, nothing opens it.
+const RestoringFile = "RESTORING"
+
 // formatState is what the FORMAT file says.
 type formatState int
 
@@ -42,6 +46,9 @@ func readFormat(fs vfs.FS, dir string) (formatState, error) {
 		names, err := fs.List(dir)
 		if err != nil {
 			return formatNone, err
+		}
+		if slices.Contains(names, RestoringFile) {
+			return formatNone, &FormatError{dir, "a restore into this directory was begun and did not end: run postern restore again"}
 		}
 		stranger := slices.IndexFunc(names, func(n string) bool { return n != "LOCK" && n != "FORMAT.new" && n != "lost+found" })
 		if stranger >= 0 {

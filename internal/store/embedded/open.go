@@ -117,6 +117,7 @@ type Store struct {
 var (
 	_ store.Store    = (*Store)(nil)
 	_ store.Backuper = (*Store)(nil)
+	_ store.Verifier = (*Store)(nil)
 )
 
 // Open opens the store in dir, or makes one there if dir is empty or missing. It
@@ -207,15 +208,7 @@ func (s *Store) openPebble(mustExist bool) error {
 		Logger:                      logger,
 		// Sessions and compactions share the processors.
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
-		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { s.o.Log.Error("storage engine: background work failed", "error", err) },
-			DataCorruption: func(i pebble.DataCorruptionInfo) {
-				s.o.Log.Error("storage engine: a file is damaged", "file", i.Path, "error", i.Details)
-			},
-			WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
-				s.o.Log.Warn("storage engine: writes wait for compaction", "reason", i.Reason)
-			},
-		},
+		EventListener:              logger.events(),
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
