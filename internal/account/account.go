@@ -20,9 +20,9 @@ type Account struct {
 	flags *flagTable
 
 	// Of the pool, guarded by Pool.mu.
-	holders  int
-	idleAt   int64         // unix seconds since when nobody holds it
-	followed chan struct{} // closed when the account is let go of; nil: nothing to follow
+	holders int
+	idleAt  int64           // unix seconds since when nobody holds it
+	grew    <-chan struct{} // what the store signals on; nil: nothing to follow
 
 	queue queue
 

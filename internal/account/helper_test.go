@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -170,4 +171,12 @@ func flagsOf(s *Selection, uid mail.UID) string {
 		return "none"
 	}
 	return string(s.FlagText(rows[0].Flags))
+}
+
+// ignoreEOF drops what a ReaderAt may say beside all that was asked for.
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }

@@ -108,9 +108,7 @@ func (p *Pool) letGo(ctx context.Context, a *Account, linger time.Duration) {
 // end lets the committer finish and not begin again.
 func (a *Account) end() {
 	a.queue.drain(true)
-	if a.followed != nil {
-		close(a.followed)
-	}
+	a.pool.unfollow(a)
 }
 
 // Destroy removes everything an account has, for good. Sessions that have it

@@ -20,9 +20,10 @@ type Pool struct {
 	stop   chan struct{} // closed by Close: the background ends
 	ended  sync.WaitGroup
 
-	mu       sync.Mutex
-	accounts map[mail.AccountID]*Account
-	closed   bool
+	mu        sync.Mutex
+	accounts  map[mail.AccountID]*Account
+	followers map[<-chan struct{}]*follower
+	closed    bool
 
 	keeping   sync.Mutex // held by Housekeep
 	janitor   janitor    // guarded by keeping
@@ -31,7 +32,10 @@ type Pool struct {
 
 // NewPool makes a Pool over s, which it does not close.
 func NewPool(s store.Store, o Options) *Pool {
-	p := &Pool{store: s, o: o.withDefaults(), stop: make(chan struct{}), accounts: map[mail.AccountID]*Account{}}
+	p := &Pool{
+		store: s, o: o.withDefaults(), stop: make(chan struct{}), accounts: map[mail.AccountID]*Account{},
+		followers: map[<-chan struct{}]*follower{},
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if p.o.Every > 0 {
 		p.ended.Go(p.background)
@@ -90,29 +94,8 @@ func (p *Pool) Open(ctx context.Context, id mail.AccountID) (*Account, error) {
 func (p *Pool) newAccount(id mail.AccountID) *Account {
 	a := &Account{pool: p, id: id, store: p.store.Account(id), flags: newFlagTable(), model: newModel()}
 	a.queue.idle = sync.NewCond(&a.queue.mu)
-	if grew := a.store.Grew(); grew != nil {
-		a.followed = make(chan struct{})
-		p.ended.Go(func() { a.followLog(grew) })
-	}
+	p.follow(a)
 	return a
-}
-
-// followLog comes into step with the log whenever other hands may have added to
-// it. A store that nobody else writes to gives no channel, and then there is no
-// goroutine either.
-func (a *Account) followLog(grew <-chan struct{}) {
-	for {
-		select {
-		case <-grew:
-		case <-a.followed:
-			return
-		case <-a.pool.stop:
-			return
-		}
-		if err := a.ask(a.pool.ctx, &request{sync: true}); err != nil && a.pool.ctx.Err() == nil {
-			a.pool.o.Log.Warn("account: cannot follow the log", "account", uint64(a.id), "err", err)
-		}
-	}
 }
 
 func (p *Pool) release(a *Account) {
