@@ -38,6 +38,8 @@ type Reader struct {
 	scan    header // how much of a literal's header an error interrupted
 	lit     literalState
 	scratch []byte // a token that lies across two windows
+
+	supplied string // the mailbox name read last, if it was not normalised
 }
 
 // NewReader makes a reader of the commands that br gives.
