@@ -14,8 +14,13 @@ func (s *session) create(*command) error {
 		return bad("unknown parameter %s", args.Other[0].Name)
 	}
 	if args.UnknownUse != "" {
-		return no("USEATTR", "no mailbox here can be used for that")
+		return no("USEATTR", "no mailbox here can be used for that") // RFC 6154 3
 	}
-	_, err := s.account.CreateMailbox(s.ctx, args.Mailbox, args.Use)
-	return err
+	supplied := s.r.Denormalized()
+	info, err := s.account.CreateMailbox(s.ctx, args.Mailbox, args.Use)
+	if err != nil {
+		return err
+	}
+	s.tellOldName(supplied, &info)
+	return nil
 }

@@ -41,6 +41,7 @@ type listEntry struct {
 	subscribed bool          // say so
 	children   bool          // say whether there are any, although there is no such mailbox
 	below      []string      // CHILDINFO: the selection options that mailboxes below meet
+	oldName    string        // OLDNAME (RFC 9051 6.3.9.7)
 }
 
 // listed gives the entries that LIST answers with, sorted by name.
@@ -172,7 +173,17 @@ func (k kinship) missing(all []listEntry) []listEntry {
 }
 
 func (e *listEntry) data() *imapwire.ListData {
-	return &imapwire.ListData{Attributes: e.attributes(), Mailbox: e.name, ChildInfo: e.below}
+	return &imapwire.ListData{Attributes: e.attributes(), Mailbox: e.name, ChildInfo: e.below, OldName: e.oldName}
+}
+
+// tellOldName tells a client that gave a name which is not normalised how the
+// mailbox is called (RFC 9051 6.3.9.7). Before IMAP4rev2 there is no such thing.
+func (s *session) tellOldName(supplied string, info *account.Info) {
+	if supplied == "" || !s.rev2 {
+		return
+	}
+	e := listEntry{name: info.Name, info: info, oldName: supplied}
+	s.w.List(e.data())
 }
 
 // attributes are those of RFC 9051 7.3.1. Whether there are mailboxes below and

@@ -54,6 +54,19 @@ func TestNames(t *testing.T) {
 	d.reply("SEARCH SUBJECT \"\xff\"", "BAD ...")
 }
 
+// TestOldName gives names that are not normalised (RFC 9051 6.3.9.7).
+func TestOldName(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.login()
+	c.ok("ENABLE IMAP4rev2", anything)
+	c.ok("CREATE \"u\u0308\"", "* LIST (\\HasNoChildren) \"/\" \"ü\" (OLDNAME (\"u\u0308\"))")
+	c.ok("EXAMINE \"u\u0308\"", "* FLAGS ...", "* OK ...", "* 0 EXISTS", "* OK ...", "* OK ...",
+		"* LIST (\\HasNoChildren) \"/\" \"ü\" (OLDNAME (\"u\u0308\"))")
+	c.ok("RENAME \"ü\" \"o\u0308\"", "* LIST (\\HasNoChildren) \"/\" \"ö\" (OLDNAME (\"ü\"))")
+	c.ok("RENAME \"o\u0308\" a", "* LIST (\\HasNoChildren) \"/\" \"a\" (OLDNAME (\"o\u0308\"))")
+	c.ok("CREATE \"ä\"")
+}
+
 func TestList(t *testing.T) {
 	w := newWorld(t, nil)
 	c := w.login()

@@ -1,13 +1,34 @@
 package imapserver
 
-import "postern/internal/imapwire"
+import "postern/internal/mail"
 
 // rename is the command RENAME (RFC 9051 6.3.6). A session that has the mailbox
 // selected goes on with it under its new name.
 func (s *session) rename(*command) error {
-	var args imapwire.RenameArgs
-	if !s.r.ExpectRenameArgs(&args) {
+	var from, to string
+	if !s.r.ExpectSP() || !s.r.ExpectMailbox(&from) {
 		return s.r.Err()
 	}
-	return s.account.RenameMailbox(s.ctx, args.From, args.To)
+	supplied := s.r.Denormalized()
+	if !s.r.ExpectSP() || !s.r.ExpectMailbox(&to) {
+		return s.r.Err()
+	}
+	if supplied == "" && s.r.Denormalized() != "" {
+		supplied = from
+	}
+	if !s.r.ExpectCRLF() {
+		return s.r.Err()
+	}
+	if err := s.account.RenameMailbox(s.ctx, from, to); err != nil {
+		return err
+	}
+	if supplied != "" {
+		renamed, err := s.account.Mailbox(to, mail.RightLookup)
+		if err != nil {
+			return nil // somebody has renamed it again: there is nothing to tell
+		}
+		info := renamed.Info()
+		s.tellOldName(supplied, &info)
+	}
+	return nil
 }

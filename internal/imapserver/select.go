@@ -25,6 +25,7 @@ func (s *session) open(c *command, readWrite bool) error {
 	if args.CondStore || args.QResync != nil || len(args.Other) > 0 {
 		return bad("unknown parameter of %s", c.spec.name)
 	}
+	supplied := s.r.Denormalized()
 	if s.box != nil {
 		s.deselect()
 		s.w.Status("", imapwire.OK, "CLOSED", "the mailbox selected before is closed")
@@ -37,7 +38,7 @@ func (s *session) open(c *command, readWrite bool) error {
 	if err != nil {
 		return err
 	}
-	s.enterBox(mailbox, sel, !readWrite)
+	s.enterBox(mailbox, sel, !readWrite, supplied)
 	if readWrite {
 		c.done("READ-WRITE", "selected")
 	} else {
@@ -46,8 +47,9 @@ func (s *session) open(c *command, readWrite bool) error {
 	return nil
 }
 
-// enterBox makes a mailbox the selected one and tells what is in it.
-func (s *session) enterBox(mailbox *account.Mailbox, sel *account.Selection, readOnly bool) {
+// enterBox makes a mailbox the selected one and tells what is in it. supplied is
+// its name as the client wrote it, if that was not normalised.
+func (s *session) enterBox(mailbox *account.Mailbox, sel *account.Selection, readOnly bool, supplied string) {
 	start := sel.Start()
 	b := &openBox{name: start.Info.Name, readOnly: readOnly, mailbox: mailbox, sel: sel,
 		view: view.New(start.UIDs, start.At), keywords: start.Keywords}
@@ -68,7 +70,7 @@ func (s *session) enterBox(mailbox *account.Mailbox, sel *account.Selection, rea
 	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDVALIDITY %d", start.Info.Validity), "UIDs are valid")
 	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDNEXT %d", start.Info.Counts.UIDNext), "the next UID")
 	if s.rev2 {
-		e := listEntry{name: start.Info.Name, info: &start.Info}
+		e := listEntry{name: start.Info.Name, info: &start.Info, oldName: supplied}
 		s.w.List(e.data())
 	}
 	// Start has used up what was new: it told RECENT above.
