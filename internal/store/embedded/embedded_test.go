@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -79,8 +80,8 @@ func appendTo(t testing.TB, s *Store, id mail.AccountID, e store.Entry) {
 	must(t, a.Commit(t.Context(), head, e))
 }
 
-func readBody(t testing.TB, s *Store, ref mail.BodyRef) ([]byte, error) {
-	b, err := s.Bodies().Open(t.Context(), ref)
+func readBody(ctx context.Context, s *Store, ref mail.BodyRef) ([]byte, error) {
+	b, err := s.Bodies().Open(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,7 @@ func TestReopenKeepsEverything(t *testing.T) {
 		t.Errorf("saved at %d", saved)
 	}
 	for i, want := range [][]byte{inside, file} {
-		got, err := readBody(t, s, refs[i])
+		got, err := readBody(t.Context(), s, refs[i])
 		must(t, err)
 		if !bytes.Equal(got, want) {
 			t.Errorf("body %d: other octets came back", i)
@@ -207,7 +208,7 @@ func TestBackgroundSweep(t *testing.T) {
 	now = now.Add(time.Minute)
 	step(2)
 	for ref, want := range map[mail.BodyRef]bool{kept: true, left: false, large: false} {
-		_, err := readBody(t, s, ref)
+		_, err := readBody(t.Context(), s, ref)
 		if want != (err == nil) {
 			t.Errorf("body %v: %v", ref, err)
 		}
@@ -252,7 +253,7 @@ func TestSlowPutStaysUnderLease(t *testing.T) {
 	_, err = s.sweep(t.Context(), false)
 	must(t, err)
 	appendTo(t, s, 1, store.Entry{Take: []mail.BodyRef{res.ref}})
-	_, err = readBody(t, s, res.ref)
+	_, err = readBody(t.Context(), s, res.ref)
 	must(t, err)
 }
 
