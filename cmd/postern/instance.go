@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,11 +24,11 @@ import (
 // that an administrative operation needs. The server has one, and so has a
 // command that runs while no server does.
 type instance struct {
-	cfg   config.Config
+	cfg   config.Config // as it was at the start
 	log   *slog.Logger
 	store store.Store
 	pool  *account.Pool
-	rules auth.Rules
+	rules addressRules
 
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
@@ -43,9 +44,23 @@ func openInstance(cfg config.Config, log *slog.Logger) (*instance, error) {
 	}
 	pool := account.NewPool(st, account.Options{
 		Log: log, ExpungeHold: cfg.Store.ExpungeHold, Defaults: defaultMailboxes(cfg.Mailboxes),
-		Limits: account.Limits{MessageSize: int64(max(cfg.IMAP.MaxMessage, cfg.LMTP.MaxMessage)) + traceRoom},
+		// The conversations keep the configured limits, which a reload may raise.
+		Limits: account.Limits{MessageSize: int64(config.LargestMessage) + traceRoom},
 	})
-	return &instance{cfg: cfg, log: log, store: st, pool: pool, rules: rulesOf(cfg)}, nil
+	in := &instance{cfg: cfg, log: log, store: st, pool: pool}
+	in.rules.set(rulesOf(cfg))
+	return in, nil
+}
+
+// addressRules are how addresses are read. A reload changes them under whoever
+// reads one.
+type addressRules struct{ now atomic.Pointer[auth.Rules] }
+
+func (r *addressRules) set(rules auth.Rules) { r.now.Store(&rules) }
+
+// Parse reads an address.
+func (r *addressRules) Parse(address string) (auth.Address, error) {
+	return r.now.Load().Parse(address)
 }
 
 // storeDirectory is where in the data directory the store is. Beside it are the
@@ -87,14 +102,17 @@ func defaultMailboxes(m config.Mailboxes) []account.DefaultMailbox {
 	return list
 }
 
-// explainOpen says what to do about a data directory that does not open.
+// explainOpen says what to do about a data directory that does not open. Where
+// trying again is no use the error is a setup error.
 func explainOpen(dir string, err error) error {
 	var locked *embedded.LockedError
 	switch {
 	case errors.As(err, &locked):
-		return fmt.Errorf("%w: stop it, or give this one a directory of its own with --data", err)
+		return fmt.Errorf("%w: stop it, or give this one a directory of its own with --data", locked)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("data directory %s: %w: run this as its owner or as root, or name another with --data", dir, err)
+		return setupErrorf("data directory %s: %w: run this as its owner or as root, or name another with --data", dir, err)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EROFS):
+		return setupErrorf("data directory %s: %w: name another with --data", dir, err)
 	}
 	return fmt.Errorf("data directory %s: %w", dir, err)
 }
@@ -110,20 +128,18 @@ func (in *instance) close() error {
 }
 
 // becomeOwner makes a command that root runs take on the owner of the data
-// directory first, so that no file there becomes root's.
+// directory first, so that no file there becomes root's. A directory that is
+// still to be made has no owner.
 func becomeOwner(dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it will be made, by root
+		return nil
 	}
 	if err != nil {
-		return err
+		return explainOpen(dir, err)
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || owner.Uid == 0 {
+	if os.Geteuid() != 0 || !ok || owner.Uid == 0 {
 		return nil
 	}
 	if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(owner.Gid)), syscall.Setuid(int(owner.Uid))); err != nil {

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -33,13 +35,20 @@ type commands struct {
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// Exit codes beside 0 and 1, from sysexits.h.
+// Exit codes beside 0 and 1: sysexits.h's, and the shell's for an interrupted
+// command.
 const (
-	exitUsage  = 64
-	exitConfig = 78 // a configuration or address that cannot work: restarting will not help
+	exitUsage       = 64
+	exitConfig      = 78 // a configuration or address that cannot work: restarting will not help
+	exitInterrupted = 130
 )
 
 func main() {
+	// Whatever this process makes, and whatever it remembers, is its user's alone.
+	syscall.Umask(0o077)
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		fmt.Fprintln(os.Stderr, "postern: core dumps cannot be turned off:", err)
+	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -69,20 +78,45 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who asks twice is in a hurry: the second signal ends the process at once
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(&c, &terminal{in, out, errOut})
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(errOut, "postern:", err)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(errOut, "postern: interrupted")
+		return exitInterrupted
+	}
+	complain(errOut, err)
 	return exitCode(err)
 }
+
+// complain prints an error, which may be several: each on a line of its own that
+// says who speaks.
+func complain(w io.Writer, err error) {
+	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
+		fmt.Fprintln(w, "postern:", line)
+	}
+}
+
+// setupError is a mistake of the administrator's that no package below knows.
+type setupError struct{ err error }
+
+func setupErrorf(format string, args ...any) error { return &setupError{fmt.Errorf(format, args...)} }
+
+// Error says what is wrong.
+func (e *setupError) Error() string { return e.err.Error() }
+
+// Unwrap gives the cause.
+func (e *setupError) Unwrap() error { return e.err }
 
 // exitCode tells what restarting cannot mend from what it may.
 func exitCode(err error) int {
 	var mistakes *config.Mistakes
 	var locked *embedded.LockedError
-	if errors.As(err, &mistakes) || errors.Is(err, netserver.ErrSetup) || errors.As(err, &locked) {
+	var setup *setupError
+	if errors.As(err, &mistakes) || errors.As(err, &locked) || errors.As(err, &setup) || errors.Is(err, netserver.ErrSetup) {
 		return exitConfig
 	}
 	return 1
@@ -93,15 +127,23 @@ const standardConfig = "/etc/postern/postern.toml"
 
 // configuration reads what the flags name.
 func (c *commands) configuration() (config.Config, error) {
-	file := c.Config
+	file := c.configFile()
 	if file == "" {
-		if _, err := os.Stat(standardConfig); err != nil {
-			return c.override(config.Default()), nil
-		}
-		file = standardConfig
+		return c.override(config.Default()), nil
 	}
 	cfg, err := config.Read(file)
 	return c.override(cfg), err
+}
+
+// configFile is the file that is read, "" if there is none.
+func (c *commands) configFile() string {
+	if c.Config != "" {
+		return c.Config
+	}
+	if _, err := os.Stat(standardConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return standardConfig
 }
 
 func (c *commands) override(cfg config.Config) config.Config {
@@ -123,7 +165,11 @@ func (configCheck) Run(c *commands, t *terminal) error {
 	if _, err := c.configuration(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(t.out, "the configuration is right")
+	said := "there is no " + standardConfig + ": every setting has its default"
+	if file := c.configFile(); file != "" {
+		said = file + " is right"
+	}
+	_, err := fmt.Fprintln(t.out, said)
 	return err
 }
 

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 
 	"postern/internal/mail"
 	"postern/internal/store/embedded"
@@ -37,6 +39,9 @@ func (c *commands) administer(ctx context.Context, name string, args any, body i
 	cfg, err := c.configuration()
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(cfg.Data); errors.Is(err, fs.ErrNotExist) { // made here it would be in the wrong place, or the wrong user's
+		return setupErrorf("there is no data directory %s: name the right one with --data or --config, or start the server once, which makes it", cfg.Data)
 	}
 	if err := becomeOwner(cfg.Data); err != nil {
 		return err

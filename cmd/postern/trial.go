@@ -12,7 +12,6 @@ import (
 	netmail "net/mail"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"postern/cmd/postern/config"
 	"postern/internal/account"
 	"postern/internal/mail"
+	"postern/internal/netserver"
 )
 
 // trialMail is what the trial account finds in its INBOX.
@@ -41,6 +41,9 @@ const (
 
 // Run serves on loopback, with an account and mail made the first time.
 func (tc trialCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	if c.Config != "" {
+		return setupErrorf("a trial reads no configuration: leave --config out, or use postern serve")
+	}
 	cfg := config.Default()
 	cfg.Data = trialData
 	cfg = c.override(cfg)
@@ -51,7 +54,7 @@ func (tc trialCommand) Run(ctx context.Context, c *commands, t *terminal) error 
 	cfg.Listen = config.Listen{IMAPS: at(tc.IMAPS), IMAP: at(tc.IMAP), LMTP: at(tc.LMTP)}
 	cfg.Log.Level = "warn"
 	same := func() (config.Config, error) { return cfg, nil }
-	return explainTrial(serve(ctx, cfg, same, newLog(t.err, cfg.Log), func(s *server) error {
+	return explainTrial(serve(ctx, cfg, same, t.err, func(s *server) error {
 		password, err := s.prepareTrial(ctx)
 		if err != nil {
 			return err
@@ -133,8 +136,10 @@ func dateOf(text []byte) time.Time {
 }
 
 // explain says how to connect. The lines account: and password: are for scripts
-// too.
+// too. New mail is brought by bash alone, which every machine has that has make;
+// it waits for each answer, as LMTP asks for (RFC 2033 4.2, RFC 5321 4.1.1.4).
 func (tc trialCommand) explain(w io.Writer, s *server, password string) error {
+	certificate := shellWord(filepath.Join(s.cfg.Data, "selfsigned.pem"))
 	_, err := fmt.Fprintf(w, `
 Postern is running. Its data is in %[1]s; Ctrl-C ends it, and the next run finds everything again.
 
@@ -148,36 +153,57 @@ Thunderbird   New account > Existing mail, any name, the address above, Configur
               incoming IMAP, host 127.0.0.1, port %[5]d, SSL/TLS, Normal password, user name %[2]s.
               It asks once about the self-made certificate: compare the fingerprint.
               (Outgoing mail is not Postern's affair: keep whatever it proposes.)
-curl          curl --cacert %[8]s -u '%[2]s:%[3]s' 'imaps://localhost:%[5]d/INBOX;MAILINDEX=1'
+
+curl          curl --cacert %[8]s -u %[2]s:%[3]s 'imaps://localhost:%[5]d/INBOX;MAILINDEX=1'
+
 openssl       openssl s_client -quiet -crlf -CAfile %[8]s -connect localhost:%[5]d
+              and then, a line at a time:
               a LOGIN %[2]s %[3]s
               b SELECT INBOX
               c FETCH 1:* (FLAGS ENVELOPE)
-New mail      printf 'LHLO me\r\nMAIL FROM:<me@example.org>\r\nRCPT TO:<%[2]s>\r\nDATA\r\nSubject: hello\r\n\r\nhello\r\n.\r\nQUIT\r\n' | nc -N 127.0.0.1 %[7]d
+              d LOGOUT
 
-`, s.cfg.Data, trialAccount, password, s.print, tc.IMAPS, tc.IMAP, tc.LMTP, filepath.Join(s.cfg.Data, "selfsigned.pem"))
+New mail      bash -c 'exec 3<>/dev/tcp/127.0.0.1/%[7]d; read -u 3; for c in "LHLO me" "MAIL FROM:<me@example.org>" "RCPT TO:<%[2]s>" DATA "Subject: hello\r\n\r\nHello!\r\n." QUIT; do printf "$c\r\n" >&3; while read -u 3 l; do echo "$l"; [[ $l == ???-* ]] || break; done; done'
+
+`, s.cfg.Data, trialAccount, password, s.print, tc.IMAPS, tc.IMAP, tc.LMTP, certificate)
 	return err
 }
 
-// trialPorts are the settings whose ports a trial's flags move.
-var trialPorts = map[string]string{"listen.imaps": "--imaps", "listen.imap": "--imap", "listen.lmtp": "--lmtp"}
+// shellWord quotes a word for the shell, if it needs it.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./+,:@%", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
 
-// explainTrial names the flag beside the setting in an error about a port.
+// trialFlags are the flags that move a trial's listeners, by their settings.
+var trialFlags = map[string]string{"listen.imaps": "--imaps PORT", "listen.imap": "--imap PORT", "listen.lmtp": "--lmtp PORT"}
+
+// explainTrial names the flag in place of the setting in every error about a
+// port: a trial has no configuration.
 func explainTrial(err error) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	settings := make([]string, 0, len(trialPorts))
-	for s := range trialPorts {
-		settings = append(settings, s)
-	}
-	slices.Sort(settings)
-	slices.Reverse(settings) // listen.imaps before listen.imap
-	for _, s := range settings {
-		if strings.Contains(text, s) {
-			return fmt.Errorf("%w (for a trial: %s PORT)", err, trialPorts[s])
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []error
+		for _, one := range joined.Unwrap() {
+			list = append(list, explainTrial(one))
 		}
+		return errors.Join(list...)
+	}
+	var taken *netserver.TakenError
+	var privilege *netserver.PrivilegeError
+	switch {
+	case errors.As(err, &taken):
+		with := *taken
+		with.Setting = trialFlags[taken.Setting]
+		return &with
+	case errors.As(err, &privilege):
+		with := *privilege
+		with.Setting = trialFlags[privilege.Setting]
+		return &with
 	}
 	return err
 }

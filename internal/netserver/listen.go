@@ -49,7 +49,7 @@ type Listen struct {
 
 	Security Security
 	TLS      *tls.Config    // for ImplicitTLS and StartTLS; see NewTLSConfig
-	Networks []netip.Prefix // for Plaintext on other addresses than loopback: who may connect
+	Networks []netip.Prefix // who may connect, beside this machine; empty is everybody, but for Plaintext nobody
 	Unix     UnixAccess     // for Unix sockets
 
 	Handler Handler
@@ -184,10 +184,10 @@ func (t target) checkPlaintext(spec *Listen) error {
 		"list the networks that may connect, or use TLS", spec.Setting, t.address)
 }
 
-// admits reports whether a client from there may connect: plaintext listeners
-// with listed networks serve these and loopback.
+// admits reports whether a client from there may connect: listeners with listed
+// networks serve these and loopback, plaintext ones nobody else in any case.
 func (spec *Listen) admits(remote netip.AddrPort) bool {
-	if spec.Security != Plaintext || !remote.IsValid() || remote.Addr().IsLoopback() {
+	if !remote.IsValid() || remote.Addr().IsLoopback() || spec.Security != Plaintext && len(spec.Networks) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(spec.Networks, func(p netip.Prefix) bool { return p.Contains(remote.Addr()) })

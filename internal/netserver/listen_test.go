@@ -209,8 +209,12 @@ func TestPlaintextIsRefusedWhereItWouldBeHeard(t *testing.T) {
 		t.Error("a Unix socket was refused")
 	}
 	spec.Security = ImplicitTLS
+	if spec.admits(netip.MustParseAddrPort("198.51.100.7:9")) {
+		t.Error("TLS let in somebody from a network that is not listed")
+	}
+	spec.Networks = nil
 	if !spec.admits(netip.MustParseAddrPort("198.51.100.7:9")) {
-		t.Error("networks are about plaintext, and refused TLS")
+		t.Error("TLS without listed networks refused somebody")
 	}
 }
 

@@ -38,8 +38,14 @@ func (c *Config) check(r *reader) {
 		}
 	}
 	atLeast("imap.sessions_per_account", int64(c.IMAP.Sessions), 1, "")
-	atLeast("imap.max_message", int64(c.IMAP.MaxMessage), 64<<10, " octets")
-	atLeast("lmtp.max_message", int64(c.LMTP.MaxMessage), 64<<10, " octets")
+	for path, size := range map[string]Size{"imap.max_message": c.IMAP.MaxMessage, "lmtp.max_message": c.LMTP.MaxMessage} {
+		if size < 64<<10 || size > LargestMessage {
+			r.mistake(at(path), "%s: from %q to %q", path, Size(64<<10), LargestMessage)
+		}
+	}
+	if c.Store.ExpungeHold < time.Hour {
+		r.mistake(at("store.expunge_hold"), "store.expunge_hold: at least \"1h\": sessions that still show the mail must have time to learn that it is gone")
+	}
 	atLeast("lmtp.max_recipients", int64(c.LMTP.Recipients), 100, " (RFC 5321 4.5.3.1.8)")
 	if len(c.LMTP.Detail) > 1 || strings.ContainsAny(c.LMTP.Detail, "@. \"") {
 		r.mistake(at("lmtp.detail_separator"), "lmtp.detail_separator: one character, as in \"+\", or nothing")

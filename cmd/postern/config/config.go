@@ -37,10 +37,10 @@ type Listen struct {
 type Listener struct {
 	Address   string   `toml:"address" doc:"HOST:PORT, [IPV6]:PORT, :PORT for every IPv4 and IPv6 address, unix:PATH, or systemd:NAME for an inherited socket of that FileDescriptorName."`
 	Plaintext bool     `toml:"plaintext" doc:"Take passwords without TLS. Only on loopback, on a Unix socket, or with networks."`
-	Networks  []string `toml:"networks" doc:"Networks (CIDR) whose clients may connect; empty: all. Needed for plaintext and for LMTP on an address that is not loopback."`
+	Networks  []string `toml:"networks" doc:"Networks (CIDR) whose clients may connect, beside this machine itself; empty: all. Needed for plaintext and for LMTP on an address that is not loopback."`
 	Owner     string   `toml:"owner" doc:"User that owns the Unix socket; empty: whoever runs Postern."`
 	Group     string   `toml:"group" doc:"Group of the Unix socket."`
-	Mode      Mode     `toml:"mode" doc:"Permissions of the Unix socket, in octal."`
+	Mode      Mode     `toml:"mode" doc:"Permissions of the Unix socket, in octal: who may write to it may connect."`
 }
 
 // TLS is certificates and versions.
@@ -66,11 +66,10 @@ type Mailboxes struct {
 
 // IMAP is what concerns IMAP sessions.
 type IMAP struct {
-	Autologout    time.Duration `toml:"autologout" doc:"How long a signed-in session may be silent; at least 30m (RFC 9051 5.4)."`
-	Sessions      int           `toml:"sessions_per_account" doc:"Sessions one account may have at a time."`
-	MaxMessage    Size          `toml:"max_message" doc:"Largest message APPEND takes, announced as APPENDLIMIT."`
-	DisabledCaps  []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
-	PlainNetworks []string      `toml:"-"`
+	Autologout   time.Duration `toml:"autologout" doc:"How long a signed-in session may be silent; at least 30m (RFC 9051 5.4)."`
+	Sessions     int           `toml:"sessions_per_account" doc:"Sessions one account may have at a time."`
+	MaxMessage   Size          `toml:"max_message" doc:"Largest message APPEND takes, announced as APPENDLIMIT."`
+	DisabledCaps []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
 }
 
 // LMTP is what concerns delivery.
@@ -89,7 +88,7 @@ type Store struct {
 
 // Log is what concerns the log.
 type Log struct {
-	Format string `toml:"format" doc:"\"auto\" (text on a terminal and under systemd alike), \"text\" or \"json\"."`
+	Format string `toml:"format" doc:"\"auto\", \"text\" or \"json\". Auto is text; where systemd takes it to the journal, without the time and with the level as journalctl -p knows it."`
 	Level  string `toml:"level" doc:"\"debug\", \"info\", \"warn\" or \"error\"."`
 }
 
@@ -97,6 +96,9 @@ type Log struct {
 type Control struct {
 	Socket string `toml:"socket" doc:"Path of the control socket, mode 0600. Empty: control.sock in the data directory."`
 }
+
+// LargestMessage is the most that max_message can be set to.
+const LargestMessage Size = 2 << 30
 
 // Default is the configuration of a server nobody has configured.
 func Default() Config {

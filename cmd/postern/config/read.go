@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"slices"
@@ -43,12 +44,16 @@ func (m *Mistakes) Error() string {
 	return b.String()
 }
 
-// Read reads a configuration file over the defaults. Unless the file cannot be
-// opened, the error is a *Mistakes that lists everything wrong with it.
+// Read reads a configuration file over the defaults. The error is a *Mistakes
+// that lists everything wrong with it; that it cannot be read is such a mistake.
 func Read(file string) (Config, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return Config{}, err
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // the file is named already
+		}
+		return Config{}, &Mistakes{File: file, List: []Mistake{{Text: "the configuration cannot be read: " + err.Error()}}}
 	}
 	return Parse(file, data)
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"time"
+
+	"postern/cmd/postern/config"
+	"postern/internal/auth"
+	"postern/internal/delivery"
+	"postern/internal/imapserver"
+	"postern/internal/imapwire"
+	"postern/internal/lmtpserver"
+	"postern/internal/mail"
+	"postern/internal/netserver"
+)
+
+// generation is who holds the conversations under one configuration. A reload
+// that changes their settings begins a new one; the connections of the old one
+// keep what they began with.
+type generation struct {
+	imap        *imapserver.Server
+	lmtp        *lmtpserver.Server
+	connections int // guarded by conversations
+}
+
+// conversations hands each connection to the generation of its time.
+type conversations struct {
+	mu      sync.Mutex
+	current *generation              // nil until the store is open; nothing is accepted before
+	all     map[*generation]struct{} // the current one, and those that still have connections
+}
+
+func newConversations() *conversations {
+	return &conversations{all: make(map[*generation]struct{})}
+}
+
+// replace makes g hold the conversations that begin from now on.
+func (c *conversations) replace(g *generation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.current
+	c.current = g
+	c.all[g] = struct{}{}
+	c.forget(old)
+}
+
+func (c *conversations) enter() *generation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current.connections++
+	return c.current
+}
+
+func (c *conversations) leave(g *generation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g.connections--
+	c.forget(g)
+}
+
+// forget lets go of a generation that nobody will need; c.mu is held.
+func (c *conversations) forget(g *generation) {
+	if g != nil && g != c.current && g.connections == 0 {
+		delete(c.all, g)
+	}
+}
+
+// imap holds an IMAP conversation.
+func (c *conversations) imap(ctx context.Context, conn *netserver.Conn) {
+	g := c.enter()
+	defer c.leave(g)
+	g.imap.Serve(ctx, conn)
+}
+
+// lmtp holds an LMTP conversation. Nobody signs in to LMTP: who may connect may
+// deliver.
+func (c *conversations) lmtp(ctx context.Context, conn *netserver.Conn) {
+	if conn.Authenticated() != nil { // closed already
+		return
+	}
+	g := c.enter()
+	defer c.leave(g)
+	g.lmtp.Serve(ctx, conn, conn.ID(), conn.Draining())
+}
+
+// revoke ends the sessions of an account, whenever they began.
+func (c *conversations) revoke(id mail.AccountID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for g := range c.all {
+		g.imap.Revoke(id)
+	}
+}
+
+// converseAnew reports whether a new configuration needs a new generation. One
+// that only has other listeners or certificates does not: passwords stay
+// remembered, and the sessions of an account are counted together.
+func (s *server) converseAnew(cfg config.Config) bool {
+	type settings struct {
+		hostname string
+		auth     config.Auth
+		imap     config.IMAP
+		lmtp     config.LMTP
+	}
+	of := func(c config.Config) settings { return settings{hostname(c), c.Auth, c.IMAP, c.LMTP} }
+	return !reflect.DeepEqual(of(cfg), of(s.inForce))
+}
+
+// newGeneration makes the servers of a configuration over the open instance.
+func (s *server) newGeneration(cfg config.Config) *generation {
+	rules := rulesOf(cfg)
+	agent := delivery.New(delivery.Options{
+		Pool: s.pool, Directory: deliveryDirectory{s.store.Directory()}, Notes: notes{s.store.Shelf()},
+		Hostname: hostname(cfg), Rules: rules, Log: s.log,
+	})
+	return &generation{
+		imap: imapserver.New(imapserver.Options{
+			Accounts: s.pool, Log: s.log, Metrics: s.metrics, Limits: imapLimits(cfg), Version: version(),
+			Auth: auth.New(auth.Config{
+				Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
+				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),
+			}),
+			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}},
+		}),
+		lmtp: lmtpserver.New(lmtpserver.Options{
+			Hostname: hostname(cfg), Log: s.log, Deliverer: agent,
+			Limits: lmtpserver.Limits{Message: int64(cfg.LMTP.MaxMessage), Recipients: cfg.LMTP.Recipients},
+		}),
+	}
+}
+
+func imapLimits(cfg config.Config) imapserver.Limits {
+	limits := imapserver.DefaultLimits()
+	limits.Message = int64(cfg.IMAP.MaxMessage)
+	limits.After = imapwire.LoggedIn(limits.Message)
+	limits.Idle = cfg.IMAP.Autologout
+	limits.Sessions = cfg.IMAP.Sessions
+	// A session that shows expunged mail goes well before the mail does.
+	limits.HeldBack = min(limits.HeldBack, cfg.Store.ExpungeHold/2)
+	return limits
+}
