@@ -103,7 +103,7 @@ func (c insideChunks) chunk(index int64, p []byte) error {
 		}
 		return damaged(c.ref, "a part of it is missing")
 	}
-	if errors.Is(err, pebble.ErrCorruption) {
+	if pebble.IsCorruptionError(err) {
 		return mail.Wrap(err, mail.Corrupt, "body "+c.ref.String()+" is damaged")
 	}
 	if err != nil {

@@ -365,7 +365,7 @@ func (s *Store) fault(err error) error {
 		return nil
 	case errors.As(err, &known):
 		return err
-	case errors.Is(err, pebble.ErrCorruption):
+	case pebble.IsCorruptionError(err):
 		return mail.Wrap(err, mail.Corrupt, "stored data is damaged")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return mail.Wrap(err, mail.Unavailable, "the disk is full")
