@@ -97,6 +97,9 @@ func (m *model) applyMailbox(box *mailbox, c *mail.Change) {
 		if e.Below == box.claimed {
 			delete(m.recentDirty, box)
 		}
+	case mail.ValiditySet:
+		box.highest, box.validity = c.ModSeq, e.Validity
+		m.maxValidity = max(m.maxValidity, e.Validity)
 	case mail.MailboxRenamed:
 		delete(m.names, box.name)
 		box.name = e.Name

@@ -152,6 +152,9 @@ func (a *plainAccount) applyRows(box *plainMailbox, c *mail.Change) (wrong []str
 			box.held--
 			i++
 		}
+	case mail.ValiditySet:
+		box.highest, box.validity = c.ModSeq, e.Validity
+		a.maxValidity = max(a.maxValidity, e.Validity)
 	case mail.MailboxRenamed:
 		box.name = e.Name
 	case mail.SpecialUseSet:

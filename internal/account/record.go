@@ -30,6 +30,7 @@ const (
 	kindDeleted
 	kindSpecialUse
 	kindSubscribed
+	kindValidity
 )
 
 // encodeRecord writes changes, which follow one another.
@@ -112,6 +113,9 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 		b = appendString(b, e.Name)
 		b = appendUint(b, uint64(e.Validity))
 		b = appendUint(b, uint64(e.SpecialUse))
+	case mail.ValiditySet:
+		kind = kindValidity
+		b = appendUint(b, uint64(e.Validity))
 	case mail.MailboxRenamed:
 		kind = kindRenamed
 		b = appendString(b, e.Name)
@@ -239,6 +243,8 @@ func (c *logged) event(d *decoder) mail.Event {
 		e := mail.MailboxCreated{Name: d.string(), Validity: mail.UIDValidity(d.uint32())}
 		e.SpecialUse = mail.SpecialUse(d.uint32())
 		return e
+	case kindValidity:
+		return mail.ValiditySet{Validity: mail.UIDValidity(d.uint32())}
 	case kindRenamed:
 		return mail.MailboxRenamed{Name: d.string()}
 	case kindDeleted:

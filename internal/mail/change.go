@@ -76,6 +76,11 @@ type MailboxCreated struct {
 	SpecialUse SpecialUse
 }
 
+// ValiditySet says that the mailbox has another UIDVALIDITY: what clients know of
+// its UIDs is void. It is made by a restore, or by an import into a mailbox that
+// no client has seen; After.UIDNext may rise with it.
+type ValiditySet struct{ Validity UIDValidity }
+
 // MailboxRenamed says that one mailbox has a new name. RENAME of a mailbox with
 // children is one such Change each, in one commit.
 type MailboxRenamed struct{ Name string }
@@ -99,6 +104,7 @@ func (MessagesExpunged) event() {}
 func (MessagesPurged) event()   {}
 func (RecentClaimed) event()    {}
 func (MailboxCreated) event()   {}
+func (ValiditySet) event()      {}
 func (MailboxRenamed) event()   {}
 func (MailboxDeleted) event()   {}
 func (SpecialUseSet) event()    {}
