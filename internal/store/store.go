@@ -383,5 +383,13 @@ type Backuper interface {
 // compare it with its checksums, while it is in use. What is found wrong goes to
 // report, a sentence each; the error is why it could not go on.
 type Verifier interface {
-	Verify(ctx context.Context, report func(text string), progress func(done, total int64)) error
+	Verify(ctx context.Context, report func(text string), progress func(done, total int64)) (Verified, error)
+}
+
+// Verified is what Verify went over.
+type Verified struct {
+	Files     int   // of the engine
+	Octets    int64 // of those files
+	Bodies    int
+	Unclaimed Swept // bodies without mark and without lease: a sweep removes them
 }

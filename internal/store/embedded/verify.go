@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 
 	"postern/internal/mail"
+	"postern/internal/store"
 )
 
 // Verify implements store.Verifier. Reading through the engine would pass over
@@ -18,33 +19,45 @@ import (
 // that a compaction takes away meanwhile was read by that compaction. What was
 // written so lately that it is in no table yet is in the engine's log, which is
 // checked whenever the store is opened.
-func (s *Store) Verify(ctx context.Context, report func(text string), progress func(done, total int64)) error {
+func (s *Store) Verify(ctx context.Context, report func(text string), progress func(done, total int64)) (v store.Verified, err error) {
 	if err := s.enter(ctx); err != nil {
-		return err
+		return v, err
 	}
 	defer s.exit()
 	tables, total, err := s.tables()
 	if err != nil {
-		return err
+		return v, err
 	}
-	var done int64
 	for _, t := range tables {
 		if err := ctx.Err(); err != nil {
-			return mail.Wrap(err, mail.Canceled, "given up")
+			return v, mail.Wrap(err, mail.Canceled, "given up")
 		}
 		if err := s.verifyTable(ctx, t.name); err != nil {
 			if gone, listErr := s.replaced(t); listErr != nil {
-				return listErr
+				return v, listErr
 			} else if !gone {
 				report(fmt.Sprintf("the file %s is damaged, of %d octets: %v", filepath.Join("pebble", t.name), t.size, err))
 			}
 		}
-		done += t.size
+		v.Files++
+		v.Octets += t.size
 		if progress != nil {
-			progress(done, total)
+			progress(v.Octets, total)
 		}
 	}
-	return s.verifyMarks(ctx, report)
+	snapshot := s.db.NewSnapshot()
+	err = s.verifyMarks(ctx, snapshot, report)
+	if err == nil {
+		err = s.countBodies(ctx, snapshot, &v)
+	}
+	if mail.KindOf(err) == mail.Corrupt {
+		report(fmt.Sprintf("the list of bodies and their marks cannot be read: %v", err))
+		err = nil
+	}
+	if closed := snapshot.Close(); err == nil {
+		err = s.fault(closed)
+	}
+	return v, err
 }
 
 // tableFile is one of the engine's files.
@@ -118,24 +131,47 @@ func (s *Store) verifyTable(ctx context.Context, name string) error {
 
 // verifyMarks compares the two tables of marks, at one moment. A body whose
 // second mark is missing would be swept away under the account that has it.
-func (s *Store) verifyMarks(ctx context.Context, report func(text string)) error {
-	snapshot := s.db.NewSnapshot()
-	err := s.compareMarks(ctx, snapshot, tableMark, tableBearer, func(id bodyID, account mail.AccountID) {
+func (s *Store) verifyMarks(ctx context.Context, r pebble.Reader, report func(text string)) error {
+	err := s.compareMarks(ctx, r, tableMark, tableBearer, func(id bodyID, account mail.AccountID) {
 		report(fmt.Sprintf("body %s bears the mark of account %d in one of two tables only, and may be swept away though it is needed", s.ref(id), account))
 	})
-	if err == nil {
-		err = s.compareMarks(ctx, snapshot, tableBearer, tableMark, func(id bodyID, account mail.AccountID) {
-			report(fmt.Sprintf("body %s bears the mark of account %d in one of two tables only, and is never swept away", s.ref(id), account))
+	if err != nil {
+		return err
+	}
+	return s.compareMarks(ctx, r, tableBearer, tableMark, func(id bodyID, account mail.AccountID) {
+		report(fmt.Sprintf("body %s bears the mark of account %d in one of two tables only, and is never swept away", s.ref(id), account))
+	})
+}
+
+// countBodies goes through bodies and their bearers side by side.
+func (s *Store) countBodies(ctx context.Context, r pebble.Reader, v *store.Verified) error {
+	return s.scan(r, []byte{tableBearer}, func(bearers *pebble.Iterator) error {
+		more := bearers.First()
+		return s.scan(r, []byte{tableBody}, func(it *pebble.Iterator) error {
+			for ok := it.First(); ok; ok = it.Next() {
+				id, okKey := number(it.Key(), 0)
+				m, okValue := decodeBodyMeta(it.Value())
+				if !okKey || !okValue {
+					return corrupt("a body's entry", it.Key())
+				}
+				v.Bodies++
+				var bearer uint64
+				for ; more; more = bearers.Next() {
+					if bearer, _ = number(bearers.Key(), 0); bearer >= id {
+						break
+					}
+				}
+				if (!more || bearer != id) && !s.leases.running(bodyID(id)) {
+					v.Unclaimed.Bodies++
+					v.Unclaimed.Bytes += m.size
+				}
+				if err := ctx.Err(); err != nil {
+					return mail.Wrap(err, mail.Canceled, "given up")
+				}
+			}
+			return s.fault(bearers.Error())
 		})
-	}
-	if mail.KindOf(err) == mail.Corrupt {
-		report(fmt.Sprintf("the marks of bodies cannot be read: %v", err))
-		err = nil
-	}
-	if closed := snapshot.Close(); err == nil {
-		err = s.fault(closed)
-	}
-	return err
+	})
 }
 
 // compareMarks looks for each mark of one table in the other.
