@@ -97,11 +97,28 @@ func BenchmarkSelectWarm(b *testing.B) {
 
 // BenchmarkSelectCold opens the account, then the mailbox, from pages.
 func BenchmarkSelectCold(b *testing.B) {
-	mem := storetest.Memory()
-	closed(b, benchBox(b, mem))
+	b.Run("memory", func(b *testing.B) { benchSelectCold(b, storetest.Memory()) })
+	b.Run("embedded", func(b *testing.B) { benchSelectCold(b, openEmbedded(b)) })
+}
+
+func openEmbedded(b *testing.B) store.Store {
+	s, err := embedded.Open(b.TempDir(), embedded.Options{Reserve: -1, Ballast: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return s
+}
+
+func benchSelectCold(b *testing.B, st store.Store) {
+	closed(b, benchBox(b, st))
 	b.ReportAllocs()
 	for b.Loop() {
-		p := NewPool(mem, Options{Every: -1})
+		p := NewPool(st, Options{Every: -1})
 		s := sel(b, box(b, openIn(b, p, 7), "INBOX"))
 		if s.Start().UIDs.Len() != benchRows {
 			b.Fatal(s.Start().UIDs)
@@ -117,16 +134,7 @@ func BenchmarkSelectCold(b *testing.B) {
 // memory driver, and durably.
 func BenchmarkAppend64(b *testing.B) {
 	b.Run("memory", func(b *testing.B) { benchAppend(b, storetest.Memory()) })
-	b.Run("embedded", func(b *testing.B) {
-		s, err := embedded.Open(b.TempDir(), embedded.Options{Reserve: -1, Ballast: -1})
-		if err != nil {
-			b.Fatal(err)
-		}
-		benchAppend(b, s)
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
-	})
+	b.Run("embedded", func(b *testing.B) { benchAppend(b, openEmbedded(b)) })
 }
 
 func benchAppend(b *testing.B, s store.Store) {
@@ -151,7 +159,12 @@ func benchAppend(b *testing.B, s store.Store) {
 
 // BenchmarkStoreAll is STORE 1:* +FLAGS and its undoing, in turns.
 func BenchmarkStoreAll(b *testing.B) {
-	p := benchBox(b, storetest.Memory())
+	b.Run("memory", func(b *testing.B) { benchStoreAll(b, storetest.Memory()) })
+	b.Run("embedded", func(b *testing.B) { benchStoreAll(b, openEmbedded(b)) })
+}
+
+func benchStoreAll(b *testing.B, st store.Store) {
+	p := benchBox(b, st)
 	s := sel(b, box(b, openIn(b, p, 7), "INBOX"))
 	op := mail.AddFlags
 	b.ReportAllocs()

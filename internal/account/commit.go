@@ -144,6 +144,7 @@ func (a *Account) serve(ctx context.Context, pending []*request) []*request {
 		}
 		if err != nil {
 			err = a.failed(err)
+			a.reload(ctx)
 		}
 		for _, r := range batch {
 			if r.failed == nil {
@@ -152,6 +153,17 @@ func (a *Account) serve(ctx context.Context, pending []*request) []*request {
 			r.request.done <- r.failed
 		}
 		return pending[len(batch):]
+	}
+}
+
+// reload makes the model anew if it was thrown away, so that sessions see at once
+// what is true. If the store cannot be read now, the next request tries again.
+func (a *Account) reload(ctx context.Context) {
+	if a.loaded {
+		return
+	}
+	if err := a.ready(ctx, &request{}); err != nil {
+		a.pool.o.Log.Warn("account: cannot load the account again", "account", uint64(a.id), "err", err)
 	}
 }
 

@@ -371,3 +371,27 @@ func TestClosedPoolRefuses(t *testing.T) {
 	_, err = inbox.Append(t.Context(), []NewMessage{{Content: c}})
 	wantKind(t, err, mail.Unavailable)
 }
+
+func TestUnknownOutcomeIsLookedUp(t *testing.T) {
+	for _, fate := range []commitFate{commitUnknownDone, commitUnknownNot} {
+		w := newWorld(t)
+		f := &faulty{Store: w.mem}
+		w.store = f
+		w.restart()
+		a := w.open()
+		inbox := box(t, a, "INBOX")
+		w.add(inbox, 1, mail.Flags{})
+		s := sel(t, inbox)
+		c := w.content(mailText(2))
+		f.commit = fate
+		_, err := inbox.Append(t.Context(), []NewMessage{{Content: c}})
+		wantKind(t, err, mail.Unavailable)
+		want := mail.UIDSet(nil)
+		if fate == commitUnknownDone {
+			want = set(2)
+		}
+		if d := s.Delta(s.Start().At, span(1, 1)); !d.Added.Equal(want) {
+			t.Errorf("the commit was done: %v, and the session is told %+v", fate == commitUnknownDone, d)
+		}
+	}
+}

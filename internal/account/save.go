@@ -36,9 +36,7 @@ func (a *Account) saveIfDue(ctx context.Context) {
 		// Another node saved. Its pages are as good as ours, and page borders
 		// may differ: begin again from them.
 		a.loaded = false
-		if err := a.ready(ctx, &request{}); err != nil {
-			a.pool.o.Log.Warn("account: cannot load pages saved by another node", "account", uint64(a.id), "err", err)
-		}
+		a.reload(ctx)
 	default:
 		a.saveAfter = m.tailBytes + saveBytes
 		a.pool.o.Log.Warn("account: cannot save pages", "account", uint64(a.id), "err", err)
