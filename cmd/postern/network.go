@@ -4,9 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -97,6 +99,7 @@ func (s *server) listen(cfg config.Config) error {
 	add(imaps, cfg.Listen.IMAPS)
 	add(imap, cfg.Listen.IMAP)
 	add(lmtp, cfg.Listen.LMTP)
+	errs = append(errs, makeSocketDirectory(specs))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -105,6 +108,29 @@ func (s *server) listen(cfg config.Config) error {
 	}
 	s.tls = secure
 	return nil
+}
+
+// socketDirectory is where the Unix socket is of a server nobody has configured.
+// It goes with each restart of the machine; with systemd the unit makes it.
+const socketDirectory = "/run/postern"
+
+// makeSocketDirectory makes socketDirectory if it is needed and we may. Other
+// directories are not made: their path may be a mistake.
+func makeSocketDirectory(specs []netserver.Listen) error {
+	needed := slices.ContainsFunc(specs, func(l netserver.Listen) bool {
+		return strings.HasPrefix(l.Address, "unix:"+socketDirectory+"/")
+	})
+	if !needed {
+		return nil
+	}
+	err := os.Mkdir(socketDirectory, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return setupErrorf("listen.lmtp: %w: make it, or set listen.lmtp", err)
+	}
+	return os.Chmod(socketDirectory, 0o755) // the umask was in the way; the socket has its own mode
 }
 
 // listener is one listener of a kind, with the settings of its own.
