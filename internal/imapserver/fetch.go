@@ -123,8 +123,8 @@ func (f *fetching) all(uids mail.UIDSet) error {
 
 // Bounds of what is taken from summaries before it is written.
 const (
-	arenaFull = 64 << 10 // octets of envelopes and structures
-	keptFull  = 16       // messages that are opened
+	arenaFull    = 64 << 10 // octets of envelopes and structures
+	contentChunk = 16       // messages that are opened, and whose summaries are kept for that
 )
 
 // errChunkFull ends a batch of summaries early.
@@ -132,6 +132,9 @@ var errChunkFull = errors.New("imapserver: enough summaries for now")
 
 // chunk answers for the first of the rows and says for how many.
 func (f *fetching) chunk(rows []account.Row) (int, error) {
+	if f.plan.content {
+		rows = rows[:min(len(rows), contentChunk)]
+	}
 	n := len(rows)
 	if f.plan.summary() {
 		var err error
@@ -156,9 +159,9 @@ func (f *fetching) chunk(rows []account.Row) (int, error) {
 func (f *fetching) gather(rows []account.Row) (int, error) {
 	f.arena = f.arena[:0]
 	f.found = append(f.found[:0], make([]fromSummary, len(rows))...)
-	n, kept := len(rows), 0
+	n := len(rows)
 	err := f.session.box.sel.Summaries(f.session.ctx, rows, func(i int, m *account.Summary) error {
-		if len(f.arena) >= arenaFull || kept >= keptFull {
+		if len(f.arena) >= arenaFull {
 			n = i
 			return errChunkFull
 		}
@@ -178,7 +181,6 @@ func (f *fetching) gather(rows []account.Row) (int, error) {
 		from.body = len(f.arena)
 		if f.plan.content {
 			from.kept = m.Clone()
-			kept++
 		}
 		return nil
 	})

@@ -86,7 +86,7 @@ func (s *session) signIn(c *command, id auth.Identity) error {
 	s.accountID.Store(uint64(id.Account))
 	s.state = authenticated
 	if err := s.conn.Authenticated(); err != nil {
-		return err
+		return s.lost(err)
 	}
 	if !s.link.trace.On() {
 		s.link.trace = s.srv.trace.Open(s.conn.ID(), s.conn.Remote().Addr(), s.user)

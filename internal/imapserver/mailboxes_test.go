@@ -207,7 +207,7 @@ func TestSearch(t *testing.T) {
 func TestSearchFullScan(t *testing.T) {
 	w := newWorld(t, nil)
 	c := w.login()
-	n := rowChunk + 2*keptFull + 3
+	n := rowChunk + 2*contentChunk + 3
 	c.fill(n)
 	c.ok("SELECT INBOX", anything)
 	last := fmt.Sprintf("* SEARCH %d", n)

@@ -176,6 +176,11 @@ func (s *session) replyTo(err error) (r reply, end *ending) {
 		return own.reply, nil
 	case s.link.writeErr != nil:
 		return reply{}, s.lost(err)
+	case s.w.Err() != nil:
+		// A literal whose size was told could not be written whole: nothing can
+		// follow it that the client would not take for part of it.
+		observe.Fault(s.ctx, s.log, "reply broken off", err, s.attrs()...)
+		return reply{}, &ending{reason: endFault}
 	case errors.As(err, &known) && known.Kind != mail.Internal:
 		return s.replyToKind(err, known)
 	}
@@ -209,9 +214,9 @@ func (s *session) replyToKind(err error, known *mail.Error) (reply, *ending) {
 // gone.
 func (s *session) lost(err error) *ending {
 	switch {
-	case s.link.writeErr != nil:
+	case isTimeout(s.link.writeErr):
 		return &ending{reason: endUnreadable}
-	case isTimeout(err):
+	case s.link.writeErr == nil && isTimeout(err):
 		return &ending{reason: endSlow, say: "you take too long"}
 	}
 	return &ending{reason: endGone}

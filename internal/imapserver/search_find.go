@@ -98,20 +98,18 @@ func (f *finding) chunk(rows []account.Row) error {
 // snapshot while it gives them.
 func (f *finding) decide(at int) (int, error) {
 	rows := f.undecided[at:]
-	n := len(rows)
-	f.kept = append(f.kept[:0], make([]*account.Summary, min(n, keptFull))...)
+	if f.body {
+		rows = rows[:min(len(rows), contentChunk)]
+	}
+	f.kept = append(f.kept[:0], make([]*account.Summary, len(rows))...)
 	err := f.session.box.sel.Summaries(f.ctx, rows, func(i int, m *account.Summary) error {
-		switch {
-		case !f.body:
+		if !f.body {
 			return f.match(at+i, m)
-		case i >= len(f.kept):
-			n = i
-			return errChunkFull
 		}
 		f.kept[i] = m.Clone()
 		return nil
 	})
-	if err != nil && !errors.Is(err, errChunkFull) {
+	if err != nil {
 		return 0, err
 	}
 	for i, m := range f.kept {
@@ -121,7 +119,7 @@ func (f *finding) decide(at int) (int, error) {
 			}
 		}
 	}
-	return n, nil
+	return len(rows), nil
 }
 
 // match decides one of the undecided.

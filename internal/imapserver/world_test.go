@@ -80,6 +80,7 @@ func (u *users) Rehash(context.Context, mail.AccountID, uint64, []byte) error { 
 type world struct {
 	t      testing.TB
 	mem    *storetest.Mem
+	faults *storetest.Faulty // stands before mem
 	pool   *account.Pool
 	server *Server
 	net    *netserver.Server
@@ -115,7 +116,8 @@ func newServer(t testing.TB, change func(*Options)) *world {
 	w := &world{t: t, mem: storetest.Memory(), log: &logBuffer{},
 		clock: &clock{now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}}
 	w.mem.SetNow(w.clock.Now)
-	w.pool = account.NewPool(w.mem, account.Options{Now: w.clock.Now, Every: -1})
+	w.faults = storetest.Failing(w.mem)
+	w.pool = account.NewPool(w.faults, account.Options{Now: w.clock.Now, Every: -1})
 	record, err := auth.SetPassword(nil, "secret", cheap)
 	if err != nil {
 		t.Fatal(err)
