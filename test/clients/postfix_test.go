@@ -14,10 +14,10 @@ func TestPostfix(t *testing.T) {
 	onEach(t, func(t *testing.T, a *account) {
 		postfix := peer.StartPostfix(t, a.server.LMTP)
 		bodies := map[string]string{
-			"plain":      "one\r\ntwo\r\n",
-			"dots":       ".\r\n..\r\n.three\r\n",
-			"long line":  strings.Repeat("x", 1<<20) + "\r\nend\r\n",
-			"nul":        "a\x00b\r\n\x00\r\n",
+			"plain":     "one\r\ntwo\r\n",
+			"dots":      ".\r\n..\r\n.three\r\n",
+			"long line": strings.Repeat("x", 1<<20) + "\r\nend\r\n",
+			"nul":       "a\x00b\r\n\x00\r\n",
 			// Not at a line's end: there Postfix's SMTP server drops it before we see it (a lenient reading of CRLF).
 			"bare CR":    "first\rstill first\r\n\rlast\r.\r\n",
 			"eight bits": "caf\xc3\xa9 \xff\xfe\r\n",

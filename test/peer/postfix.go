@@ -144,7 +144,8 @@ smtp_host_lookup = native
 disable_dns_lookups = yes
 mynetworks = 127.0.0.0/8
 smtpd_recipient_restrictions = permit_mynetworks, reject
-# The longest line is the message's own affair.
+# A message is not touched: its longest line and its stray CRs are its own affair.
+cleanup_replace_stray_cr_lf = no
 lmtp_line_length_limit = 0
 line_length_limit = 2048
 # Mail goes on at once, also after a failure.
