@@ -179,7 +179,7 @@ func (s *Server) exchange(next []*listener, staying map[*listener]*Listen) error
 	}
 	for _, l := range next {
 		if staying[l] == nil {
-			s.log.Info("listening", observe.Listener(l.spec.Setting), slog.String(observe.KeyAddress, l.ln.Addr().String()))
+			s.log.Info("listening", observe.Listener(l.spec.Setting), slog.String(observe.KeyAddress, l.address().String()))
 			if s.started {
 				s.run(l)
 			}

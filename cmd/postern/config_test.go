@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestConfigCommands(t *testing.T) {
+	dir := t.TempDir()
+	bad := file(t, filepath.Join(dir, "bad.toml"), `data = 5
+[tls]
+min_version = "1.1"
+[imap]
+autologot = "1h"
+autologout = "1m"
+[[listen.imap]]
+address = "0.0.0.0:143"
+plaintext = true
+`)
+	every := []string{
+		"postern: " + bad + ":1: data: expected a string",
+		"postern: " + bad + ":3: tls.min_version",
+		"postern: " + bad + ":5: unknown setting imap.autologot: did you mean imap.autologout?",
+		"postern: " + bad + ":6: imap.autologout: at least",
+		"postern: " + bad + ":8: listen.imap 0.0.0.0:143: plaintext needs a loopback address, a Unix socket, or networks",
+	}
+	for _, args := range [][]string{{"config", "check"}, {"config", "show"}, {"serve"}, {"account", "list"}} {
+		r := postern(t, "", append([]string{"--config", bad}, args...)...)
+		refuses(t, r, exitConfig, every...)
+		if n := strings.Count(r.err, "\n"); n != len(every) || r.out != "" {
+			t.Errorf("%v: %d lines\n%s%s", args, n, r.err, r.out)
+		}
+		r = postern(t, "", append([]string{"--config", filepath.Join(dir, "missing.toml")}, args...)...)
+		refuses(t, r, exitConfig, "missing.toml: the configuration cannot be read: no such file or directory")
+	}
+
+	good := file(t, filepath.Join(dir, "good.toml"), "[imap]\nautologout = \"45m\"\n")
+	if got, want := must(t, "", "--config", good, "config", "check"), good+" is right\n"; got != want {
+		t.Errorf("check says %q, want %q", got, want)
+	}
+	shown := must(t, "", "--config", good, "--data", "/elsewhere", "config", "show")
+	for _, want := range []string{"autologout = \"45m\"\n", "# Default: \"32m\"\n", "data = \"/elsewhere\"\n"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is not shown in\n%s", want, shown)
+		}
+	}
+	again := file(t, filepath.Join(dir, "again.toml"), shown) // it can be read back
+	if got := must(t, "", "--config", again, "config", "show"); got != shown {
+		t.Errorf("shown again it is\n%s\nfirst it was\n%s", got, shown)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{"sreve"}, {}, {"serve", "--prot"}, {"account", "add"}, {"account", "add", "a@b", "password"}} {
+		if r := postern(t, "", args...); r.code != exitUsage || r.err == "" {
+			t.Errorf("%v: exit code %d\n%s", args, r.code, r.err)
+		}
+	}
+	if r := postern(t, "", "--help"); r.code != 0 || !strings.Contains(r.out, "serve") {
+		t.Errorf("--help: exit code %d\n%s", r.code, r.out)
+	}
+}
+
+// Settings in the environment that weaken TLS stop the server; what it cannot
+// read stops it with a reason.
+func TestServeRefuses(t *testing.T) {
+	s := newSite(t)
+	for _, weak := range []string{"tls10server=1", "tlsrsakex=1", "tls3des=1", "tlsunsafeekm=1", "tlssha1=1", "tlsmlkem=0", "tlsmaxrsasize=16384"} {
+		cmd := command("--config", s.config, "serve")
+		cmd.Env = append(cmd.Env, "GODEBUG="+weak)
+		refuses(t, end(t, cmd), exitConfig, "GODEBUG", weak)
+	}
+
+	cert, key := filepath.Join(s.dir, "cert.pem"), filepath.Join(s.dir, "key.pem")
+	s.write(t, "[tls]\ncertificate = \""+cert+"\"\nkey = \""+key+"\"\n")
+	serve := func() result { return postern(t, "", "--config", s.config, "serve") }
+	refuses(t, serve(), exitConfig, cert, "no such file")
+	newCertificate(t, cert, key)
+	if err := os.Chmod(key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, serve(), exitConfig, key, "0644", "chmod 0600")
+	newCertificate(t, filepath.Join(s.dir, "other.pem"), filepath.Join(s.dir, "other.key"))
+	if err := os.Rename(filepath.Join(s.dir, "other.key"), key); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, serve(), exitConfig, cert, key, "private key does not match")
+
+	elsewhere := newSite(t)
+	elsewhere.data = file(t, filepath.Join(elsewhere.dir, "file"), "")
+	elsewhere.write(t, "")
+	refuses(t, postern(t, "", "--config", elsewhere.config, "serve"), exitConfig, "data directory "+elsewhere.data)
+}
