@@ -3,6 +3,7 @@ package imapserver
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -133,4 +134,37 @@ func BenchmarkNoop(b *testing.B) {
 	t := newBench(b, 10)
 	t.do("SELECT INBOX")
 	t.run("NOOP", 1)
+}
+
+// BenchmarkIdleSession measures what a session in IDLE keeps in memory beside its
+// connection and its goroutine: B/session.
+func BenchmarkIdleSession(b *testing.B) {
+	t := newBench(b, 1000)
+	const sessions = 1000
+	var before, after runtime.MemStats
+	for b.Loop() {
+		idlers := make([]*session, sessions)
+		conns := make([]pipe, sessions)
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range idlers {
+			conns[i] = pipe{in: bytes.NewReader([]byte("a LOGIN ada@example.org secret\r\nb EXAMINE INBOX\r\n")), private: true, discard: true}
+			idlers[i] = newSession(context.Background(), t.w.server, &conns[i])
+			t.w.server.open[1] = 0 // as many as we like
+			for range 2 {
+				if end := idlers[i].next(); end != nil {
+					b.Fatal(end.reason)
+				}
+			}
+			idlers[i].release()
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/sessions, "B/session")
+		for _, s := range idlers {
+			s.finish(&ending{reason: endLogout})
+		}
+		t.w.server.open[1] = 1
+	}
+	t.close()
 }

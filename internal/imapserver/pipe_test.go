@@ -27,6 +27,7 @@ type pipe struct {
 	chunk   int // octets of one Read at most; 0: as many as fit
 	out     bytes.Buffer
 	discard bool // do not keep what the server says
+	room    int  // octets the client takes before it is gone; 0: all
 	private bool
 	upgrade func() error
 }
@@ -47,6 +48,10 @@ func (p *pipe) Write(b []byte) (int, error) {
 	defer p.mu.Unlock()
 	if p.discard {
 		return len(b), nil
+	}
+	if p.room > 0 && p.out.Len()+len(b) > p.room {
+		n, _ := p.out.Write(b[:p.room-p.out.Len()])
+		return n, net.ErrClosed
 	}
 	return p.out.Write(b)
 }
@@ -85,7 +90,7 @@ const everything = "a1 CAPABILITY\r\na2 ID (\"name\" {4}\r\ntest)\r\na3 LOGIN {1
 	"c8 STORE 1 +FLAGS.SILENT (\\Deleted)\r\nc9 EXPUNGE\r\nd1 CLOSE\r\nd2 DELETE Box\r\nd3 LOGOUT\r\n"
 
 // TestEveryCut ends the connection after every octet of a dialogue: everything is
-// let go of, and the store is sound (which goleak and world.close check).
+// let go of, and the store is sound (which goleak and closeStore check).
 func TestEveryCut(t *testing.T) {
 	step := 1
 	if testing.Short() {
@@ -100,6 +105,15 @@ func TestEveryCut(t *testing.T) {
 		}
 		if len(w.server.open) != 0 {
 			t.Fatalf("a session is counted after %q", text)
+		}
+	}
+	// And a client that is gone after any octet of the replies.
+	replies := len(w.hold(everything, 0))
+	for n := 1; n < replies; n += 3 * step {
+		p := &pipe{in: bytes.NewReader([]byte(everything)), private: true, room: n}
+		w.server.Serve(context.Background(), p)
+		if w.server.Sessions() != 0 || len(w.server.open) != 0 {
+			t.Fatalf("a session is left after %d octets of replies", n)
 		}
 	}
 	w.closeStore(t.Context())
