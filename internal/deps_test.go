@@ -193,11 +193,8 @@ func judgeFloor(floors map[string]int, s source, imported string) string {
 	if strings.HasPrefix(imported, "postern/cmd/") && !strings.HasPrefix(s.pkg, "cmd/") {
 		return "nothing imports the roof"
 	}
-	if imported == "postern/test/dialogue" && s.isTest {
-		return "" // a conversation's own tests may play dialogues, too
-	}
-	if strings.HasPrefix(imported, "postern/test/") && !under(s.pkg, "test") {
-		return "nothing imports the test yard"
+	if strings.HasPrefix(imported, "postern/test/") && !s.isTest && !under(s.pkg, "test") {
+		return "only tests import the test yard"
 	}
 	to, ours := strings.CutPrefix(imported, "postern/internal/")
 	if !ours {
@@ -270,7 +267,9 @@ func TestJudge(t *testing.T) {
 		{"testenv in a server", source{pkg: "internal/auth", imports: []string{"postern/internal/testenv"}}, "does not ask"},
 		{"testenv in a test", source{pkg: "internal/auth", isTest: true, imports: []string{"postern/internal/testenv"}}, ""},
 		{"the yard and the house", source{pkg: "test/peer", imports: []string{"postern/internal/mail"}}, "from outside"},
-		{"the house and the yard", source{pkg: "internal/mail", imports: []string{"postern/test/dialogue"}}, "nothing imports"},
+		{"the house and the yard", source{pkg: "internal/mail", imports: []string{"postern/test/dialogue"}}, "only tests"},
+		{"a conversation's test and the player", source{pkg: "internal/imapserver", isTest: true,
+			imports: []string{"postern/test/dialogue"}}, ""},
 	}
 	floors, err := readHouse(house)
 	if err != nil {
