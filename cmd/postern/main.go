@@ -31,6 +31,9 @@ type commands struct {
 	Account accountGroup   `cmd:"" help:"Add, list, rename and remove accounts; set passwords."`
 	Alias   aliasGroup     `cmd:"" help:"Add, list and remove aliases and catch-alls."`
 	Mailbox mailboxGroup   `cmd:"" help:"Look at and change an account's mailboxes."`
+	Check   checkCommand   `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
+	Backup  backupCommand  `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
+	Restore restoreCommand `cmd:"" help:"Bring a backup back into an empty data directory."`
 	Conf    configGroup    `cmd:"" name:"config" help:"Check or show the configuration."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -31,6 +31,8 @@ var operations = map[string]operation{
 	"mailbox-create": mailboxCreate,
 	"mailbox-rename": mailboxRename,
 	"mailbox-delete": mailboxDelete,
+	"check":          checkStore,
+	"backup":         backUp,
 }
 
 // administer runs an operation: in the server that holds the data directory, or
