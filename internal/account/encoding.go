@@ -3,6 +3,7 @@ package account
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"postern/internal/mail"
 )
@@ -247,8 +248,8 @@ func (d *decoder) flagSets() []mail.Flags {
 	sets := make([]mail.Flags, 0, n)
 	for range n {
 		system := mail.SystemFlags(d.byte())
-		keywords := make([]string, 0, d.count(1))
-		for range cap(keywords) {
+		var keywords []string
+		for range d.count(1) {
 			keywords = append(keywords, d.string())
 		}
 		if system&^mail.AllSystem != 0 {
@@ -258,7 +259,9 @@ func (d *decoder) flagSets() []mail.Flags {
 			return nil
 		}
 		// Sorted and without doubles, whatever was written.
-		sets = append(sets, mail.NewFlags(system, keywords...))
+		slices.SortStableFunc(keywords, mail.CompareKeywords)
+		keywords = slices.CompactFunc(keywords, func(a, b string) bool { return mail.CompareKeywords(a, b) == 0 })
+		sets = append(sets, mail.Flags{System: system, Keywords: keywords})
 	}
 	return sets
 }

@@ -20,7 +20,7 @@ func TestTable(t *testing.T) {
 		table := &table{expunge: expunge}
 		want := map[mail.UID]Row{}
 		stored := map[mail.UID][]byte{} // pages by low
-		for range rapid.IntRange(1, 8).Draw(t, "steps") {
+		for range rapid.IntRange(1, 5).Draw(t, "steps") {
 			first := mail.UID(rapid.IntRange(1, 30000).Draw(t, "first"))
 			n := mail.UID(rapid.IntRange(1, 9000).Draw(t, "n"))
 			step := mail.UID(rapid.IntRange(1, 4).Draw(t, "step"))
