@@ -44,6 +44,9 @@ type Options struct {
 	// SweepEvery is the time between sweeps in the background.
 	SweepEvery time.Duration // default 1 minute; below 0: only when told to
 
+	// ReadOnly opens a store that is there and changes no file.
+	ReadOnly bool
+
 	// Log receives what the engine has to say: its errors and slow disks as
 	// warnings and errors, its work as debug records.
 	Log *slog.Logger // default: discarded
@@ -127,13 +130,17 @@ func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{o: o, dir: dir, fs: &durableFS{FS: o.FS}, grew: make(chan struct{}, 1)}
 	s.gate.idle.L = &s.gate.mu
-	if err := s.open(); err != nil {
+	open := s.open
+	if o.ReadOnly {
+		open = s.openReadOnly
+	}
+	if err := open(); err != nil {
 		s.release()
 		return nil, fmt.Errorf("open the store in %s: %w", dir, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	if o.SweepEvery > 0 {
+	if s.o.SweepEvery > 0 {
 		s.background.Go(func() { s.sweepAlways(ctx) })
 	}
 	return s, nil
@@ -202,6 +209,7 @@ func (s *Store) openPebble(mustExist bool) error {
 		// experimental. Without a setting pebble takes the oldest.
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		ErrorIfNotExists:            mustExist,
+		ReadOnly:                    s.o.ReadOnly,
 		MemTableSize:                s.o.MemTable,
 		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                512,
