@@ -80,7 +80,8 @@ func checkStale(path string, spec *Listen) error {
 	return taken
 }
 
-// grant sets owner, group and mode.
+// grant sets owner, group and mode, those that are not right already: a server
+// that has given up root may no longer change what it need not.
 func grant(path string, spec *Listen) error {
 	uid, gid := -1, -1
 	if name := spec.Unix.Owner; name != "" {
@@ -113,10 +114,19 @@ func grant(path string, spec *Listen) error {
 	if mode == 0 {
 		mode = 0o600
 	}
-	if uid >= 0 || gid >= 0 {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return setupErrorf("%s: %w", spec.Setting, err)
+	}
+	st, known := info.Sys().(*syscall.Stat_t)
+	right := func(want int, have uint32) bool { return want < 0 || known && uint32(want) == have }
+	if !right(uid, st.Uid) || !right(gid, st.Gid) {
 		if err := os.Lchown(path, uid, gid); err != nil {
 			return setupErrorf("%s: the socket cannot be given to %s:%s: %w", spec.Setting, spec.Unix.Owner, spec.Unix.Group, err)
 		}
+	}
+	if info.Mode().Perm() == mode {
+		return nil
 	}
 	if err := os.Chmod(path, mode); err != nil {
 		return setupErrorf("%s: %w", spec.Setting, err)
