@@ -39,7 +39,9 @@ type link struct {
 	readBy time.Time // what is being read must have come in by then
 	paced  pace
 
-	early    [64]byte // came in while the session waited
+	// What came in while the session waited. It has room for a usual pipeline,
+	// so that the commands in it are seen to have arrived together.
+	early    [512]byte
 	earlyLen int
 
 	signals    atomic.Uint32 // raised and not yet taken

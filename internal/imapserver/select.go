@@ -38,7 +38,7 @@ func (s *session) open(c *command, readWrite bool) error {
 	if err != nil {
 		return err
 	}
-	s.enterBox(mailbox, sel, !readWrite, supplied)
+	s.enterBox(sel, !readWrite, supplied)
 	if readWrite {
 		c.done("READ-WRITE", "selected")
 	} else {
@@ -49,9 +49,9 @@ func (s *session) open(c *command, readWrite bool) error {
 
 // enterBox makes a mailbox the selected one and tells what is in it. supplied is
 // its name as the client wrote it, if that was not normalised.
-func (s *session) enterBox(mailbox *account.Mailbox, sel *account.Selection, readOnly bool, supplied string) {
+func (s *session) enterBox(sel *account.Selection, readOnly bool, supplied string) {
 	start := sel.Start()
-	b := &openBox{name: start.Info.Name, readOnly: readOnly, mailbox: mailbox, sel: sel,
+	b := &openBox{name: start.Info.Name, readOnly: readOnly, sel: sel,
 		view: view.New(start.UIDs, start.At), keywords: start.Keywords}
 	b.view.AddRecent(start.Recent)
 	s.box, s.state = b, selected

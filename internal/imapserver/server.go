@@ -198,6 +198,11 @@ func (s *Server) enter(sess *session) {
 		go s.watch(draining, w.stop)
 	}
 	w.sessions++
+	select {
+	case <-draining:
+		sess.link.raise(serverDraining) // the watch may have been over already
+	default:
+	}
 }
 
 func (s *Server) leave(sess *session) {

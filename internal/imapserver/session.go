@@ -289,13 +289,12 @@ func (s *session) attrs() []slog.Attr {
 type openBox struct {
 	name     string
 	readOnly bool
-	mailbox  *account.Mailbox
 	sel      *account.Selection
 	view     *view.View
 	keywords []string // told by FLAGS
 }
 
-// sees reports which rights a command needs that changes the mailbox.
+// writable refuses what would change a mailbox that was opened by EXAMINE.
 func (b *openBox) writable() error {
 	if b.readOnly {
 		return mail.Errorf(mail.ReadOnly, "the mailbox is selected read-only")

@@ -192,6 +192,11 @@ func TestAppend(t *testing.T) {
 	c.ok("FETCH 3 RFC822.SIZE", "* 3 FETCH (RFC822.SIZE 1000)")
 	c.ok("ENABLE UTF8=ACCEPT", anything)
 	c.ok("APPEND INBOX UTF8 (~{5+}\r\nhello)", "* 4 EXISTS", "* 4 RECENT")
+	// A refusal does not wait for the rest of the message.
+	c.send("y APPEND Nowhere {30+}\r\nline\r\n")
+	c.expect("y NO [TRYCREATE] ...")
+	c.send(strings.Repeat("x", 24) + "\r\n")
+	c.ok("NOOP")
 	// Far beyond the limit there is no waiting for the end (Apple Mail does this).
 	c.send("z APPEND INBOX {234310148+}\r\nz NOOP\r\n")
 	c.expect("z NO [TOOBIG] ...")

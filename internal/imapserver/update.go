@@ -12,11 +12,12 @@ import (
 
 // conclude is the one exit of every command: what came in meanwhile, the tagged
 // line, and out with it. A tagged line whose client has sent another command
-// already may wait for that one's reply.
+// already may wait for that one's reply; a refusal does not, because what is left
+// of its command may still be on the way.
 func (s *session) conclude(err error) *ending {
 	answer, end := s.replyTo(err)
 	if end == nil {
-		if err := s.tellAfter(); err != nil {
+		if err := s.tellAfter(err != nil); err != nil {
 			_, end = s.replyTo(err)
 		}
 	}
@@ -29,7 +30,7 @@ func (s *session) conclude(err error) *ending {
 	if end != nil {
 		return end
 	}
-	if !s.r.Pending() {
+	if err != nil || !s.r.Pending() {
 		if err := s.flush(); err != nil {
 			return s.lost(err)
 		}
@@ -49,8 +50,7 @@ func (s *session) conclude(err error) *ending {
 	return nil
 }
 
-// skipRest skips what is left of a refused command: after the reply, so that a
-// client that waits for one is not kept waiting.
+// skipRest skips what is left of a refused command.
 func (s *session) skipRest() *ending {
 	if err := s.link.atRate(s.srv.limits.MessageRate, s.srv.limits.MessageWindow); err != nil {
 		return s.lost(err)
@@ -98,12 +98,13 @@ func (s *session) heldTooLong() bool {
 }
 
 // tellAfter tells the client of the selected mailbox what came in, as far as the
-// command that ends allows.
-func (s *session) tellAfter() error {
+// command that ends allows. What comes after a refused command cannot be told yet
+// from what is left of it.
+func (s *session) tellAfter(refused bool) error {
 	if s.box == nil || s.cmd.spec == nil {
 		return nil
 	}
-	return s.tell(s.cmd.spec.reveals && !s.numbersUnderWay())
+	return s.tell(s.cmd.spec.reveals && !refused && !s.numbersUnderWay())
 }
 
 // numbersUnderWay reports whether a command that uses sequence numbers may have
