@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,7 +30,7 @@ func (b backupCommand) Run(ctx context.Context, c *commands, t *terminal) error 
 	if err != nil {
 		return err
 	}
-	return c.reach(ctx, t, "backup", backupArgs{Dir: dir})
+	return c.reach(ctx, t, "backup", backupArgs{Dir: dir}, false)
 }
 
 const (
@@ -207,30 +208,34 @@ func copyBackup(ctx context.Context, data, moment, dir string, at time.Time, pro
 	if err := c.copyTo(ctx, to, progress); err != nil {
 		return nil, err
 	}
-	if err := copyBeside(ctx, data, dir); err != nil {
+	if err := copyBeside(ctx, data, dir, c.sums); err != nil {
 		return nil, err
 	}
 	note := fmt.Sprintf("Backup of a Postern data directory, %s, as of %s, made by postern %s.\n"+
 		"It is one itself: postern check --data this directory, or postern restore it.\n", data, at.UTC().Format(time.RFC3339), version())
-	if err := writeDurably(filepath.Join(dir, noteFile), []byte(note)); err != nil {
+	err = errors.Join(writeDurably(filepath.Join(dir, noteFile), []byte(note)),
+		writeDurably(filepath.Join(dir, sumsFile), c.sums.text()), syncPath(dir))
+	if err != nil {
 		return nil, err
 	}
-	if err := syncPath(dir); err != nil {
-		return nil, err
-	}
-	if err := c.complete(ctx, to); err != nil {
+	if err := completeStore(to); err != nil {
 		return nil, err
 	}
 	return c, errors.Join(os.Remove(filepath.Join(to, unfinishedFile)), syncPath(to))
 }
 
-// copyBeside copies the files beside the store that are there and not yet in to.
-func copyBeside(ctx context.Context, from, to string) error {
+// copyBeside copies the files beside the store that are there and not yet in to,
+// and adds their sums to s.
+func copyBeside(ctx context.Context, from, to string, s sums) error {
 	for _, name := range besideStore {
-		err := copyOne(ctx, filepath.Join(from, name), filepath.Join(to, name), nil)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+		sum, err := copyOne(ctx, filepath.Join(from, name), filepath.Join(to, name), nil)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
 			return err
 		}
+		s[name] = sum
 	}
 	return nil
 }
@@ -247,7 +252,7 @@ func removeBackup(dir string) error {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(to, name)))
 		}
 	}
-	for _, name := range append(besideStore[:len(besideStore):len(besideStore)], noteFile) {
+	for _, name := range slices.Concat(besideStore, []string{noteFile, sumsFile}) {
 		if gone := os.Remove(filepath.Join(dir, name)); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
 			err = errors.Join(err, gone)
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +24,7 @@ type treeCopy struct {
 	sizes  []int64
 	files  int
 	octets int64
+	sums   sums // of what was copied, as below a backup
 }
 
 // notCopied is what in a store's directory is not the store: who has it open,
@@ -30,7 +33,7 @@ var notCopied = []string{"FORMAT", "FORMAT.new", "LOCK", "BALLAST", unfinishedFi
 
 // planCopy lists what there is to copy.
 func planCopy(from string) (*treeCopy, error) {
-	c := &treeCopy{from: from}
+	c := &treeCopy{from: from, sums: sums{}}
 	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -62,8 +65,8 @@ func planCopy(from string) (*treeCopy, error) {
 	return c, err
 }
 
-// copyTo copies everything but FORMAT into a directory that is there. It is
-// durable when it returns.
+// copyTo copies everything into a directory that is there, FORMAT under another
+// name. It is durable when it returns.
 func (c *treeCopy) copyTo(ctx context.Context, to string, progress func(done, total int64)) error {
 	for _, dir := range c.dirs {
 		if err := os.Mkdir(filepath.Join(to, dir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -72,14 +75,20 @@ func (c *treeCopy) copyTo(ctx context.Context, to string, progress func(done, to
 	}
 	var done int64
 	for _, name := range c.names {
-		err := copyOne(ctx, filepath.Join(c.from, name), filepath.Join(to, name), func(n int64) {
+		sum, err := copyOne(ctx, filepath.Join(c.from, name), filepath.Join(to, name), func(n int64) {
 			done += n
 			progress(done, max(c.octets, 1))
 		})
 		if err != nil {
 			return err
 		}
+		c.sums[filepath.Join(storeDirectory, name)] = sum
 	}
+	sum, err := copyOne(ctx, filepath.Join(c.from, "FORMAT"), filepath.Join(to, "FORMAT.new"), nil)
+	if err != nil {
+		return err
+	}
+	c.sums[filepath.Join(storeDirectory, "FORMAT")] = sum
 	for _, dir := range slices.Backward(c.dirs) {
 		if err := syncPath(filepath.Join(to, dir)); err != nil {
 			return err
@@ -88,13 +97,9 @@ func (c *treeCopy) copyTo(ctx context.Context, to string, progress func(done, to
 	return nil
 }
 
-// complete copies FORMAT, which makes the copy a store.
-func (c *treeCopy) complete(ctx context.Context, to string) error {
-	next := filepath.Join(to, "FORMAT.new")
-	if err := copyOne(ctx, filepath.Join(c.from, "FORMAT"), next, nil); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(next, filepath.Join(to, "FORMAT")), syncPath(to))
+// completeStore gives FORMAT its name, which makes a copy a store.
+func completeStore(dir string) error {
+	return errors.Join(os.Rename(filepath.Join(dir, "FORMAT.new"), filepath.Join(dir, "FORMAT")), syncPath(dir))
 }
 
 // copyStep is how much is copied between two looks at whether to go on, and
@@ -102,35 +107,36 @@ func (c *treeCopy) complete(ctx context.Context, to string) error {
 // syncs of whoever else writes there.
 const copyStep = 4 << 20
 
-// copyOne copies a file to one that is not there yet, durably but for its name.
-// Errors of either file bear its name.
-func copyOne(ctx context.Context, from, to string, progress func(int64)) (err error) {
+// copyOne copies a file to one that is not there yet, durably but for its name,
+// and gives the SHA-256 sum of what it read.
+func copyOne(ctx context.Context, from, to string, progress func(int64)) (sum string, err error) {
 	source, err := os.Open(from)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
 	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
+	h := sha256.New()
 	for {
 		if err := ctx.Err(); err != nil {
-			return mail.Wrap(err, mail.Canceled, "given up")
+			return "", mail.Wrap(err, mail.Canceled, "given up")
 		}
-		n, err := io.CopyN(target, source, copyStep)
+		n, err := io.CopyN(io.MultiWriter(h, target), source, copyStep)
 		if err != nil && err != io.EOF {
-			return err
+			return "", err
 		}
 		if progress != nil {
 			progress(n)
 		}
 		if err := target.Sync(); err != nil {
-			return err
+			return "", err
 		}
 		if n < copyStep {
-			return nil
+			return hex.EncodeToString(h.Sum(nil)), nil
 		}
 	}
 }

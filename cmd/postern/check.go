@@ -32,13 +32,14 @@ type checkArgs struct {
 
 // Run goes over the store and says what it found.
 func (k checkCommand) Run(ctx context.Context, c *commands, t *terminal) error {
-	return c.reach(ctx, t, "check", checkArgs{Account: k.Account, Sweep: k.Sweep})
+	return c.reach(ctx, t, "check", checkArgs(k), !k.Sweep)
 }
 
 // reach runs an operation on the store as it is: in the server that holds the
 // data directory, or here. Here nothing but the store is opened, and nothing in
-// it is tidied up in the background: it may be a backup.
-func (c *commands) reach(ctx context.Context, t *terminal, name string, args any) error {
+// it is tidied up in the background; read-only, no file is changed, for it may be
+// a backup.
+func (c *commands) reach(ctx context.Context, t *terminal, name string, args any, readOnly bool) error {
 	cfg, err := c.configuration()
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (c *commands) reach(ctx context.Context, t *terminal, name string, args any
 	if !errors.Is(err, errNoServer) {
 		return err
 	}
-	in, err := openQuietly(cfg)
+	in, err := openQuietly(cfg, readOnly)
 	if err != nil {
 		return err
 	}
@@ -68,12 +69,14 @@ func (c *commands) reach(ctx context.Context, t *terminal, name string, args any
 }
 
 // openQuietly opens a store that is there, without a pool over it.
-func openQuietly(cfg config.Config) (*instance, error) {
+func openQuietly(cfg config.Config, readOnly bool) (*instance, error) {
 	dir := filepath.Join(cfg.Data, storeDirectory)
 	if err := storeIsThere(cfg.Data); err != nil {
 		return nil, err
 	}
-	st, err := embedded.Open(dir, embedded.Options{Cache: int64(cfg.Store.Cache), Reserve: -1, Ballast: -1, SweepEvery: -1})
+	st, err := embedded.Open(dir, embedded.Options{
+		Cache: int64(cfg.Store.Cache), Reserve: -1, Ballast: -1, SweepEvery: -1, ReadOnly: readOnly,
+	})
 	var locked *embedded.LockedError
 	switch {
 	case err == nil:
@@ -238,6 +241,9 @@ func (r *checkRun) damage(err error, what, affected, next string) error {
 
 // checkStorage verifies what the driver has written, needed or not.
 func (r *checkRun) checkStorage(ctx context.Context) error {
+	if err := r.checkSums(ctx); err != nil {
+		return err
+	}
 	v, ok := r.in.store.(store.Verifier)
 	if !ok {
 		return nil
@@ -256,6 +262,31 @@ func (r *checkRun) checkStorage(ctx context.Context) error {
 	}
 	r.unneeded = done.Unclaimed
 	return r.out.printf("storage: %d files with %s, %d bodies", done.Files, octets(done.Octets), done.Bodies)
+}
+
+// checkSums compares the files of a backup with their sums.
+func (r *checkRun) checkSums(ctx context.Context) error {
+	kept, sealed, err := readSums(r.in.cfg.Data)
+	if mail.KindOf(err) == mail.Corrupt {
+		r.problem(err.Error())
+		r.advise("this backup: nothing can be said about the rest of it by its sums", "take another backup")
+		return nil
+	}
+	if err != nil || !sealed {
+		return err
+	}
+	wrong, err := kept.verify(ctx, r.in.cfg.Data, r.out.paced("files of the backup", r.stop))
+	if err != nil {
+		return err
+	}
+	for _, text := range wrong {
+		r.problem("backup: " + text)
+	}
+	if len(wrong) > 0 {
+		r.advise("this backup: mail in it may be damaged or missing", "take another backup, and look at the health of the disk this one is on")
+		return nil
+	}
+	return r.out.printf("backup: all %d files are as they were when it was made", len(kept))
 }
 
 // checkAccounts goes over accounts, one after another.

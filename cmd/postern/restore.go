@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"postern/internal/account"
@@ -80,6 +81,10 @@ func restore(ctx context.Context, from, data string, keep bool, progress func(do
 		return r, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	kept, sealed, err := readSums(from)
+	if err != nil {
+		return r, err
+	}
 	c, err := planCopy(filepath.Join(from, storeDirectory))
 	if err != nil {
 		return r, err
@@ -92,13 +97,17 @@ func restore(ctx context.Context, from, data string, keep bool, progress func(do
 	if err := c.copyTo(ctx, build, progress); err != nil {
 		return r, err
 	}
-	if err := c.complete(ctx, build); err != nil {
+	if wrong := kept.ofStore().compare(c.sums); sealed && len(wrong) > 0 {
+		return r, mail.Errorf(mail.Corrupt, "the backup is damaged: %s\ntake another backup; or, to restore what there is, remove %s and check the store afterwards",
+			strings.Join(wrong, "; "), filepath.Join(from, sumsFile))
+	}
+	if err := completeStore(build); err != nil {
 		return r, err
 	}
 	if err := renumber(ctx, build, keep, &r); err != nil {
 		return r, err
 	}
-	if err := copyBeside(ctx, from, data); err != nil {
+	if err := copyBeside(ctx, from, data, c.sums); err != nil {
 		return r, err
 	}
 	if err := syncPath(data); err != nil {
