@@ -58,18 +58,9 @@ func (a *Account) Mailboxes() []Info {
 	defer a.mu.RUnlock()
 	infos := make([]Info, 0, len(a.model.names))
 	for _, box := range a.model.names {
-		infos = append(infos, box.info(a.model.subscribed[box.name]))
+		infos = append(infos, a.model.info(box))
 	}
 	slices.SortFunc(infos, func(x, y Info) int { return cmp.Compare(x.Name, y.Name) })
-	below := map[string]bool{}
-	for i := range infos {
-		if parent, ok := parentName(infos[i].Name); ok {
-			below[parent] = true
-		}
-	}
-	for i := range infos {
-		infos[i].HasChildren = below[infos[i].Name]
-	}
 	a.infos.Store(&infos)
 	return infos
 }
@@ -137,11 +128,11 @@ type Info struct {
 	Subscribed    bool
 }
 
-// info gives all but HasChildren.
-func (m *mailbox) info(subscribed bool) Info {
+func (m *model) info(box *mailbox) Info {
 	return Info{
-		ID: m.id, Name: m.name, Validity: m.validity, Use: m.use, Counts: m.counts,
-		HighestModSeq: m.highest, Recent: m.recent, Subscribed: subscribed,
+		ID: box.id, Name: box.name, Validity: box.validity, Use: box.use, Counts: box.counts,
+		HighestModSeq: box.highest, Recent: box.recent,
+		HasChildren: m.hasChildren(box.name), Subscribed: m.subscribed[box.name],
 	}
 }
 
@@ -158,18 +149,7 @@ func (m *Mailbox) Info() Info { return m.a.info(m.box) }
 func (a *Account) info(box *mailbox) Info {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	info := box.info(a.model.subscribed[box.name])
-	info.HasChildren = a.model.hasChildren(box.name)
-	return info
-}
-
-func (m *model) hasChildren(name string) bool {
-	for other := range m.names {
-		if isBelow(other, name) {
-			return true
-		}
-	}
-	return false
+	return a.model.info(box)
 }
 
 // ask hands a request to the committer and waits until it is answered.

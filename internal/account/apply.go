@@ -44,7 +44,8 @@ func (m *model) applyState(c *mail.Change) (*mailbox, error) {
 		box = &mailbox{id: c.Mailbox}
 		box.name, box.validity, box.use, box.claimed = e.Name, e.Validity, e.SpecialUse, 1
 		box.highest = c.ModSeq
-		m.boxes[box.id], m.names[box.name] = box, box
+		m.boxes[box.id] = box
+		m.named(box)
 		m.maxValidity = max(m.maxValidity, e.Validity)
 	}
 	if box == nil {
@@ -101,14 +102,14 @@ func (m *model) applyMailbox(box *mailbox, c *mail.Change) {
 		box.highest, box.validity = c.ModSeq, e.Validity
 		m.maxValidity = max(m.maxValidity, e.Validity)
 	case mail.MailboxRenamed:
-		delete(m.names, box.name)
+		m.unnamed(box)
 		box.name = e.Name
-		m.names[box.name] = box
+		m.named(box)
 	case mail.SpecialUseSet:
 		box.use = e.SpecialUse
 	case mail.MailboxDeleted:
 		box.highest, box.rowsDirty = c.ModSeq, true
-		delete(m.names, box.name)
+		m.unnamed(box)
 		box.deletedAt, box.recent = max(e.At, 1), 0
 		box.hold(box.counts.Messages, e.At)
 	}

@@ -10,8 +10,8 @@ import (
 
 // Integers are unsigned varints, signed ones zigzag varints, strings a length
 // and their octets. A decoder never trusts a count further than the octets that
-// are left could bear out, so that damaged input costs no more memory than it
-// has octets, and gives mail.Corrupt, never a panic.
+// are left could bear out, so that damaged input costs no more memory than sound
+// input of its length, and gives mail.Corrupt, never a panic.
 
 func appendUint(dst []byte, n uint64) []byte { return binary.AppendUvarint(dst, n) }
 func appendInt(dst []byte, n int64) []byte   { return binary.AppendVarint(dst, n) }

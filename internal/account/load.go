@@ -57,7 +57,7 @@ func (a *Account) adopt(m *model) {
 		*was = *now
 		m.boxes[id] = was
 		if was.deletedAt == 0 {
-			m.names[was.name] = was
+			m.names[was.name] = was // in now's place
 		}
 		for s := range was.selections {
 			if s.wake != nil {
@@ -100,7 +100,7 @@ func (a *Account) readModel(ctx context.Context) (*model, error) {
 		box := &mailbox{id: mail.MailboxID(h.Scope), mailboxState: *state, saved: h.Saved}
 		m.boxes[box.id] = box
 		if box.deletedAt == 0 {
-			m.names[box.name] = box
+			m.named(box)
 		}
 		return nil
 	})

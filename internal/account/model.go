@@ -15,6 +15,7 @@ type model struct {
 	last        mail.ModSeq // every change up to here has been applied
 	boxes       map[mail.MailboxID]*mailbox
 	names       map[string]*mailbox // those not deleted
+	below       map[string]int      // by name, how many mailboxes have it as their parent
 	subscribed  map[string]bool
 	nextMessage mail.MessageID
 	maxValidity mail.UIDValidity
@@ -33,11 +34,32 @@ func newModel() *model {
 	return &model{
 		boxes:       map[mail.MailboxID]*mailbox{},
 		names:       map[string]*mailbox{},
+		below:       map[string]int{},
 		subscribed:  map[string]bool{},
 		recentDirty: map[*mailbox]struct{}{},
 		nextMessage: 1,
 	}
 }
+
+// named enters a mailbox under its name.
+func (m *model) named(box *mailbox) {
+	m.names[box.name] = box
+	if parent, ok := parentName(box.name); ok {
+		m.below[parent]++
+	}
+}
+
+// unnamed takes a mailbox's name away.
+func (m *model) unnamed(box *mailbox) {
+	delete(m.names, box.name)
+	if parent, ok := parentName(box.name); ok {
+		if m.below[parent]--; m.below[parent] == 0 {
+			delete(m.below, parent)
+		}
+	}
+}
+
+func (m *model) hasChildren(name string) bool { return m.below[name] > 0 }
 
 // mailbox is the model of one mailbox.
 type mailbox struct {

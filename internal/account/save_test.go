@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -279,5 +280,19 @@ func TestRowsAndAccountsAreLetGoOf(t *testing.T) {
 	// What was \Recent was written when the account went.
 	if got := sel(t, box(t, w.open(), "INBOX")).Start().Recent; !got.Empty() {
 		t.Errorf("%v are \\Recent again", got)
+	}
+}
+
+func TestIdleAccountsHaveNoGoroutines(t *testing.T) {
+	w, _ := gatedWorld(t) // a store that nobody else writes to
+	before := runtime.NumGoroutine()
+	for id := range mail.AccountID(50) {
+		a := openIn(t, w.pool, 100+id)
+		s := sel(t, box(t, a, "INBOX"))
+		s.Watch(func() {})
+		settle(a)
+	}
+	for runtime.NumGoroutine() > before { // committers that have answered still have to end
+		runtime.Gosched()
 	}
 }

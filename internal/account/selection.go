@@ -59,9 +59,7 @@ func (s *Selection) begin() (bool, error) {
 		box.selections = map[*Selection]struct{}{}
 	}
 	box.selections[s] = struct{}{}
-	info := box.info(a.model.subscribed[box.name])
-	info.HasChildren = a.model.hasChildren(box.name)
-	s.start = Start{UIDs: box.uidSet(), At: box.highest, Keywords: box.keywords.sorted, Info: info}
+	s.start = Start{UIDs: box.uidSet(), At: box.highest, Keywords: box.keywords.sorted, Info: a.model.info(box)}
 	s.start.FirstUnseen = box.firstUnseen(a.flags)
 	s.start.Recent = s.claim(s.start.UIDs)
 	return true, nil
