@@ -20,11 +20,11 @@
 // # Errors
 //
 // Besides the sentinels below, errors carry a mail.Kind: mail.Unavailable where
-// trying again later may help (the database is away, the disk is below its
-// reserve), mail.NotFound, mail.AlreadyExists, mail.Corrupt where a checksum
-// does not agree, mail.Canceled where ctx ended first. Unless the error is
-// ErrUnknown, nothing has been changed. Drivers retry inside, bounded; nobody
-// above retries anything but ErrStale.
+// trying again later may help (the database is away), mail.NoSpace where the
+// disk is below its reserve, mail.NotFound, mail.AlreadyExists, mail.Corrupt
+// where a checksum does not agree, mail.Canceled where ctx ended first. Unless
+// the error is ErrUnknown, nothing has been changed. Drivers retry inside,
+// bounded; nobody above retries anything but ErrStale.
 //
 // # Concurrency
 //

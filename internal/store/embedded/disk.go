@@ -62,7 +62,7 @@ func (d *disk) look(now bool) int64 {
 	return d.free
 }
 
-// room gives mail.Unavailable if there is no room to store something new, or to
+// room gives mail.NoSpace if there is no room to store something new, or to
 // write anything at all.
 func (d *disk) room(store bool) error {
 	if d.reserve == 0 {
@@ -76,7 +76,7 @@ func (d *disk) room(store bool) error {
 	case free >= d.reserve:
 		return nil
 	case store:
-		return mail.Errorf(mail.Unavailable, "the disk is nearly full")
+		return mail.Errorf(mail.NoSpace, "the disk is nearly full")
 	case free >= d.reserve/4:
 		return nil
 	}
@@ -84,7 +84,7 @@ func (d *disk) room(store bool) error {
 	if d.look(true) >= d.ballast/4 {
 		return nil
 	}
-	return mail.Errorf(mail.Unavailable, "the disk is full")
+	return mail.Errorf(mail.NoSpace, "the disk is full")
 }
 
 // tell logs when the reserve is reached, and when it is left again.

@@ -70,7 +70,7 @@ func TestReserve(t *testing.T) {
 			want bool
 			got  error
 		}{"store": {step.store, store1()}, "flags": {step.flags, flags()}} {
-			if c.want != (c.got == nil) || !c.want && mail.KindOf(c.got) != mail.Unavailable {
+			if c.want != (c.got == nil) || !c.want && mail.KindOf(c.got) != mail.NoSpace {
 				t.Errorf("%d free: %s gave %v", step.free, what, c.got)
 			}
 		}
@@ -117,7 +117,7 @@ func TestNoSpaceForBodyFile(t *testing.T) {
 		failed := 0
 		for range 4 {
 			if _, _, err := s.Bodies().Put(t.Context(), bytes.NewReader(noise(1, 600<<10))); err != nil {
-				if mail.KindOf(err) != mail.Unavailable {
+				if mail.KindOf(err) != mail.NoSpace {
 					t.Errorf("%s: Put gave %v", kind, err)
 				}
 				failed++
@@ -229,7 +229,7 @@ func fillDisk(dir string) error {
 				err = s.Account(1).Commit(ctx, head, store.Entry{Last: head + 1, Take: []mail.BodyRef{ref}})
 			}
 			if err != nil {
-				if mail.KindOf(err) != mail.Unavailable {
+				if mail.KindOf(err) != mail.NoSpace {
 					return n, fmt.Errorf("a full disk gave %w", err)
 				}
 				return n, nil

@@ -213,7 +213,10 @@ func (s *Store) openPebble(mustExist bool) error {
 		MemTableSize:                s.o.MemTable,
 		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                512,
-		Logger:                      logger,
+		// With pebble's 64 MB, a store beyond that writes every body once more:
+		// docs/performance.md has the figures.
+		LBaseMaxBytes: 256 << 20,
+		Logger:        logger,
 		// Sessions and compactions share the processors.
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 		EventListener:              logger.events(),
@@ -376,7 +379,7 @@ func (s *Store) fault(err error) error {
 	case pebble.IsCorruptionError(err):
 		return mail.Wrap(err, mail.Corrupt, "stored data is damaged")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return mail.Wrap(err, mail.Unavailable, "the disk is full")
+		return mail.Wrap(err, mail.NoSpace, "the disk is full")
 	}
 	return mail.Wrap(err, mail.Unavailable, "storage does not work")
 }

@@ -140,7 +140,7 @@ func (f *Faulty) Clear() {
 	f.full = false
 }
 
-// DiskFull makes everything that needs room give mail.Unavailable, as a disk
+// DiskFull makes everything that needs room give mail.NoSpace, as a disk
 // below its reserve does: Put, Save, and a Commit that takes bodies or adds
 // summaries. Reading, sweeping and other commits go on.
 func (f *Faulty) DiskFull(full bool) {
@@ -253,7 +253,7 @@ func (f *Faulty) noRoom() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.full {
-		return mail.Errorf(mail.Unavailable, "the disk is below its reserve")
+		return mail.Errorf(mail.NoSpace, "the disk is below its reserve")
 	}
 	return nil
 }

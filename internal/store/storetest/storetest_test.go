@@ -200,7 +200,7 @@ func TestFailingDiskFull(t *testing.T) {
 		"summary": a.Commit(ctx, 0, store.Entry{Last: 1, Summaries: []store.Summary{{ID: 1}}}),
 		"save":    a.Save(ctx, store.Save{Scopes: []store.ScopeSave{{Now: 1}}}),
 	} {
-		if mail.KindOf(err) != mail.Unavailable {
+		if mail.KindOf(err) != mail.NoSpace {
 			t.Errorf("%s gave %v", what, err)
 		}
 	}
