@@ -90,11 +90,11 @@ func (k *accountCheck) readPages(ctx context.Context) error {
 		for _, kind := range []store.PageKind{kindRowPage, kindGonePage} {
 			before := len(k.found)
 			saved, err := k.readRows(ctx, box, kind)
+			if err == nil && saved != pages.saved[box.id] {
+				return errMoved
+			}
 			if err = k.unreadable(err, box.id, "a page of messages"); err != nil {
 				return err
-			}
-			if len(k.found) == before && saved != pages.saved[box.id] {
-				return errMoved
 			}
 			whole = whole && len(k.found) == before
 		}
