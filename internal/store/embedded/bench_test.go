@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"postern/internal/mail"
@@ -36,6 +37,15 @@ func written() (n int64, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// cpu is the processor time of this process so far, in seconds.
+func cpu() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
 // reportWrites reports, once everything is flushed, what was written for the
@@ -74,6 +84,7 @@ func benchDeliver(b *testing.B, accounts int) {
 		commits[i] = &committer{a: s.Account(mail.AccountID(i + 1)), b: b}
 	}
 	before, _ := written()
+	busy := cpu()
 	b.ReportAllocs()
 	b.SetBytes(size)
 	b.ResetTimer()
@@ -102,6 +113,7 @@ func benchDeliver(b *testing.B, accounts int) {
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mail/s")
 	reportWrites(b, s, before, int64(b.N)*size)
+	b.ReportMetric((cpu()-busy)/float64(b.N)*1000, "cpu-s/1000")
 }
 
 // committer commits what waits for one account together: whoever finds no commit
