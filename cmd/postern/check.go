@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"postern/cmd/postern/config"
 	"postern/internal/account"
@@ -295,7 +296,7 @@ func (r *checkRun) checkAccounts(ctx context.Context, ids []mail.AccountID) erro
 	var done, total int64
 	progress := r.out.paced("mail", r.stop)
 	k := &account.Checker{
-		Store: r.in.store, Report: func(p account.Problem) { found = append(found, p) },
+		Store: r.in.store, Patience: slowCommit, Report: func(p account.Problem) { found = append(found, p) },
 		Progress: func(octets int64) { done += octets; progress(min(done, total), total) },
 	}
 	for _, id := range ids {
@@ -316,6 +317,10 @@ func (r *checkRun) checkAccounts(ctx context.Context, ids []mail.AccountID) erro
 	progress(total, max(total, 1))
 	return nil
 }
+
+// slowCommit is how long a commit may be on its way to the disk without anybody
+// calling its mail damaged.
+const slowCommit = 5 * time.Second
 
 // problemsShown is how many problems of one kind are shown of an account.
 const problemsShown = 50

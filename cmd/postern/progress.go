@@ -60,7 +60,7 @@ func (m *meter) each(l answerLine) error {
 	}
 	if tenth := l.Done * 10 / l.Total; tenth > m.tenth {
 		m.tenth = tenth
-		_, err := fmt.Fprintf(m.t.err, "%s: %d %%\n", l.Text, min(tenth, 10)*10)
+		_, err := fmt.Fprintf(m.t.err, "postern: %s %d %%\n", l.Text, min(tenth, 10)*10)
 		return err
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -103,6 +104,11 @@ func (c *Checked) Add(d Checked) {
 type Checker struct {
 	Store  store.Store
 	Report func(Problem) // what is wrong
+
+	// Patience is how long what seems to be too much in the store is looked at
+	// again before it is reported: a driver may show the summaries of a commit
+	// that is on its way to the disk before it shows the record.
+	Patience time.Duration
 
 	// Progress, if not nil, is told how many octets of messages were gone over
 	// since it was last called.

@@ -328,3 +328,75 @@ func TestCheckFindsWhatWasCommittedWrong(t *testing.T) {
 		}
 	}
 }
+
+// early is an account whose last commit can be seen by its summary and mark for
+// some time before its record, as on a driver that shows a batch to readers
+// before its sync is done.
+type early struct {
+	store.Account
+	durable mail.ModSeq
+	reads   *int // of the log, until the record shows
+}
+
+type earlyStore struct {
+	store.Store
+	early early
+}
+
+func (s *earlyStore) Account(id mail.AccountID) store.Account {
+	e := s.early
+	e.Account = s.Store.Account(id)
+	return &e
+}
+
+func (e *early) Head(ctx context.Context) (mail.ModSeq, error) {
+	if *e.reads > 0 {
+		return e.durable, nil
+	}
+	return e.Account.Head(ctx)
+}
+
+func (e *early) Since(ctx context.Context, after mail.ModSeq) iter.Seq2[store.Record, error] {
+	hidden := *e.reads > 0
+	*e.reads--
+	return func(yield func(store.Record, error) bool) {
+		for r, err := range e.Account.Since(ctx, after) {
+			if hidden && r.Last > e.durable || !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestCheckSeesACommitOnItsWay(t *testing.T) {
+	for _, c := range []struct {
+		reads int
+		found int
+	}{{1, 0}, {3, 0}, {1 << 30, 2}} {
+		w := newWorld(t)
+		a := w.open()
+		inbox := box(t, a, "INBOX")
+		w.fill(inbox, 3)
+		durable, err := w.mem.Account(7).Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.fill(inbox, 1)
+		var found []Problem
+		k := &Checker{
+			Store: &earlyStore{w.mem, early{durable: durable, reads: &c.reads}}, Patience: 16 * time.Millisecond,
+			Report: func(p Problem) { found = append(found, p) },
+		}
+		if _, err := k.Account(t.Context(), 7); err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != c.found {
+			t.Errorf("found %v, want %d problems", found, c.found)
+		}
+		for _, p := range found {
+			if p.Harm != HarmRoom {
+				t.Errorf("%+v", p)
+			}
+		}
+	}
+}

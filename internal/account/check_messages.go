@@ -17,7 +17,8 @@ type messageCheck struct {
 	rows  map[mail.MessageID][]rowAt
 	owner map[mail.BodyRef]mail.MessageID
 	wrong map[mail.MessageID][]string // what was found wrong with a message
-	lost  bool                        // some summary could not be read, and so not whose mark is whose
+	extra extras
+	lost  bool // some summary could not be read, and so not whose mark is whose
 }
 
 // rowAt is where a message is.
@@ -51,6 +52,7 @@ func (k *accountCheck) checkMessages(ctx context.Context, listed map[mail.Messag
 	m := &messageCheck{
 		accountCheck: k, rows: k.state.rowsByMessage(),
 		owner: map[mail.BodyRef]mail.MessageID{}, wrong: map[mail.MessageID][]string{},
+		extra: extras{map[mail.MessageID]bool{}, map[mail.BodyRef]bool{}},
 	}
 	ids := slices.Sorted(maps.Keys(m.rows))
 	if k.blind { // what no page names can still be read
@@ -72,7 +74,10 @@ func (k *accountCheck) checkMessages(ctx context.Context, listed map[mail.Messag
 	if err := m.checkListed(ctx, listed); err != nil {
 		return err
 	}
-	return m.tell(ctx)
+	if err := m.tell(ctx); err != nil {
+		return err
+	}
+	return m.tellExtras(ctx)
 }
 
 func (m *messageCheck) say(id mail.MessageID, format string, args ...any) {
@@ -222,9 +227,7 @@ func (m *messageCheck) checkMarks(ctx context.Context, before map[mail.BodyRef]b
 	}
 	for ref := range before {
 		if _, owned := m.owner[ref]; !owned && now[ref] {
-			m.found = append(m.found, Problem{
-				Account: m.id, Harm: HarmRoom, Text: fmt.Sprintf("body %s is marked and belongs to no message", ref),
-			})
+			m.extra.marks[ref] = true
 		}
 	}
 	return nil
@@ -236,18 +239,15 @@ func (m *messageCheck) checkListed(ctx context.Context, listed map[mail.MessageI
 	if m.blind {
 		return nil
 	}
-	var extra []mail.MessageID
+	var ids []mail.MessageID
 	for id := range listed {
 		if m.rows[id] == nil {
-			extra = append(extra, id)
+			ids = append(ids, id)
 		}
 	}
-	slices.Sort(extra)
-	return m.account.Summaries(ctx, extra, func(i int, _ []byte) error {
-		m.found = append(m.found, Problem{
-			Account: m.id, Message: extra[i], Harm: HarmRoom,
-			Text: fmt.Sprintf("message %d has a summary and is in no row", extra[i]),
-		})
+	slices.Sort(ids)
+	return m.account.Summaries(ctx, ids, func(i int, _ []byte) error {
+		m.extra.summaries[ids[i]] = true
 		return nil
 	})
 }

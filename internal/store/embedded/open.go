@@ -173,7 +173,7 @@ func (s *Store) open() error {
 	if err := s.openPebble(state == formatComplete); err != nil {
 		return err
 	}
-	if err := s.load(); err != nil {
+	if err := s.load(state != formatComplete); err != nil {
 		return err
 	}
 	if state != formatComplete {
@@ -236,10 +236,13 @@ func (s *Store) openPebble(mustExist bool) error {
 }
 
 // load reads what is kept in memory, or writes it into a new store.
-func (s *Store) load() error {
+func (s *Store) load(fresh bool) error {
 	birth, ok, err := s.get(keyBirth)
 	if err != nil {
 		return err
+	}
+	if !ok && !fresh {
+		return mail.Errorf(mail.Corrupt, "the store has lost its name: the engine's files are damaged or incomplete")
 	}
 	if !ok {
 		birth = make([]byte, 8)

@@ -35,7 +35,7 @@ func (s *Store) openReadOnly() error {
 	if err := s.openPebble(true); err != nil {
 		return err
 	}
-	return s.load()
+	return s.load(false)
 }
 
 // lockless keeps pebble from making its lock file. Our own lock, beside it, is
