@@ -27,7 +27,7 @@ func (s *session) list(*command) error {
 	}
 	for _, e := range s.listed(&args) {
 		s.w.List(e.data())
-		if e.info != nil && args.Return&imapwire.ReturnStatus != 0 {
+		if e.info != nil && e.selected && args.Return&imapwire.ReturnStatus != 0 {
 			s.writeStatus(e.info, args.Status)
 		}
 	}
@@ -39,6 +39,7 @@ type listEntry struct {
 	name       string
 	info       *account.Info // nil: there is no such mailbox
 	subscribed bool          // say so
+	selected   bool          // meets the selection options: RFC 5819 3 gives the status of no other
 	children   bool          // say whether there are any, although there is no such mailbox
 	below      []string      // CHILDINFO: the selection options that mailboxes below meet
 	oldName    string        // OLDNAME (RFC 9051 6.3.9.7)
@@ -59,7 +60,7 @@ func (s *session) listed(args *imapwire.ListArgs) []listEntry {
 	}
 	var all []listEntry
 	add := func(e listEntry) {
-		if meets(&e) {
+		if e.selected = meets(&e); e.selected {
 			kin.note(e.name, matches(args.Patterns, e.name))
 		} else if kin == nil {
 			return
@@ -81,7 +82,7 @@ func (s *session) listed(args *imapwire.ListArgs) []listEntry {
 			continue
 		}
 		child := kin[e.name]
-		if !meets(&e) && !child.elsewhere {
+		if !e.selected && !child.elsewhere {
 			continue // what is below is returned itself (RFC 9051 6.3.9.6)
 		}
 		if child.meets {

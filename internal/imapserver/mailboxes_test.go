@@ -122,6 +122,10 @@ func TestList(t *testing.T) {
 	c.append("Tofu", "", sample(1))
 	c.ok(`LIST "" T% RETURN (STATUS (MESSAGES UNSEEN))`, `* LIST (\HasNoChildren) "/" "Tofu"`, `* STATUS "Tofu" (MESSAGES 1 UNSEEN 1)`,
 		`* LIST (\HasNoChildren \Trash) "/" "Trash"`, `* STATUS "Trash" (MESSAGES 0 UNSEEN 0)`)
+	// RFC 5819 3: no status of a mailbox that is listed for what is below it.
+	c.ok(`LIST (SUBSCRIBED RECURSIVEMATCH) "" (Fruit Vegetable) RETURN (STATUS (MESSAGES))`,
+		`* LIST (\HasChildren) "/" "Fruit" (CHILDINFO ("SUBSCRIBED"))`,
+		`* LIST (\Subscribed \HasChildren) "/" "Vegetable" (CHILDINFO ("SUBSCRIBED"))`, `* STATUS "Vegetable" (MESSAGES 0)`)
 	c.reply(`LIST (RECURSIVEMATCH) "" *`, "BAD ...")
 	c.reply(`LIST (FROB) "" *`, "BAD ...")
 	c.reply(`LIST "" * RETURN (STATUS (FROB))`, "BAD ...")
@@ -191,8 +195,11 @@ func TestSearch(t *testing.T) {
 	c.ok("SEARCH RETURN (SAVE MIN MAX) ALL", `* ESEARCH ... MIN 1 MAX 3`)
 	c.ok("SEARCH $", "* SEARCH 1 3")
 	c.reply("SEARCH RETURN (SAVE) CHARSET X-KLINGON SUBJECT x", "NO [BADCHARSET] ...")
+	c.ok("SEARCH $", "* SEARCH")
 	c.ok("STORE 3 +FLAGS.SILENT (\\Deleted)")
 	c.ok("SEARCH RETURN (SAVE) ALL")
+	c.reply("SEARCH RETURN (SAVE) FROB", "BAD ...")
+	c.ok("SEARCH $", "* SEARCH 1 2 3")
 	c.ok("EXPUNGE", anything)
 	c.ok("SEARCH $", "* SEARCH 1 2")
 	c.ok("SELECT INBOX", anything)

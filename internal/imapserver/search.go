@@ -1,6 +1,8 @@
 package imapserver
 
 import (
+	"errors"
+
 	"postern/internal/imapwire"
 	"postern/internal/mail"
 	"postern/internal/search"
@@ -11,25 +13,33 @@ import (
 func (s *session) search(c *command) error {
 	var args imapwire.SearchArgs
 	if !s.r.ExpectSearchArgs(&args) {
-		return s.r.Err()
+		return s.unsaved(&args, s.r.Err())
 	}
 	if err := s.searchAllowed(&args); err != nil {
 		return err
 	}
-	saves := args.Return&imapwire.ReturnSave != 0
 	program, err := search.Compile(args.Criteria, search.Env{Resolve: s.box.view.Resolve, Now: s.srv.now()})
-	if err == nil {
-		var found mail.UIDSet
-		if found, err = s.find(program); err == nil {
-			if saves {
-				s.box.view.Save(savedOf(found, args.Return))
-			}
-			s.answerSearch(c, &args, found)
-			return nil
-		}
+	if err != nil {
+		return s.unsaved(&args, err)
 	}
-	if saves && mail.KindOf(err) != mail.Invalid {
-		s.box.view.Save(nil) // RFC 9051 6.4.4.1: NO empties it, BAD leaves it
+	found, err := s.find(program)
+	if err != nil {
+		return s.unsaved(&args, err)
+	}
+	if args.Return&imapwire.ReturnSave != 0 {
+		s.box.view.Save(savedOf(found, args.Return))
+	}
+	s.answerSearch(c, &args, found)
+	return nil
+}
+
+// unsaved gives the error of a search back. One that was to be saved and is
+// answered NO empties "$", one that is answered BAD leaves it (RFC 9051 6.4.4.1).
+func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
+	var syntax *imapwire.SyntaxError
+	isBad := errors.As(err, &syntax) || mail.KindOf(err) == mail.Invalid
+	if args.Return&imapwire.ReturnSave != 0 && !isBad {
+		s.box.view.Save(nil)
 	}
 	return err
 }

@@ -20,6 +20,8 @@ func TestStore(t *testing.T) {
 	c.ok(`STORE 1 +FLAGS ($Work)`, `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work)`,
 		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work \*)] ...`, `* 1 FETCH (FLAGS (\Answered $Work \Recent))`)
 	c.ok(`STORE 2 +FLAGS ($work)`, `* 2 FETCH (FLAGS (\Flagged $Work \Recent))`) // as it was first spelled here
+	c.ok(`STORE 2 +FLAGS.SILENT ($New)`, `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $New $Work)`,
+		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $New $Work \*)] ...`)
 	c.ok("NOOP")
 	for _, bad := range []string{`STORE 4 FLAGS ()`, `STORE 1 FLAGS`, `STORE 1 (UNCHANGEDSINCE 5) FLAGS ()`, `STORE 1 FLAG (\Seen)`} {
 		c.reply(bad, "BAD ...")

@@ -57,6 +57,7 @@ func (s *session) storeSilently(req account.StoreRequest, args *imapwire.StoreAr
 		return err
 	}
 	b.view.FlagsAssumed(result.Changed, result.ModSeq)
+	s.tellKeywords() // silence is about the messages
 	s.link.raise(mailboxChanged)
 	if result.Modified.Empty() && result.Gone.Empty() {
 		return nil
