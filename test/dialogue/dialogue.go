@@ -18,11 +18,13 @@ type Dialogue struct {
 	Start     map[string]string // by client: "greeting", "login", "select NAME" or "examine NAME"; "" is for the rest
 	Accounts  map[string]string // by client: the account it signs in to, where it is not the main one
 	Needs     []string          // capabilities without which the dialogue has no meaning
-	Skips     map[string]string // by server: why the dialogue is not played against it
-	Mailboxes []string          // created before the first line
-	Messages  []Message         // appended before the first line, in order
-	Recent    bool              // leave \Recent to the dialogue instead of using it up beforehand
-	Steps     []Step
+	// Capabilities are those whose promises the dialogue holds the server to. Play makes no use of them.
+	Capabilities []string
+	Skips        map[string]string // by server: why the dialogue is not played against it
+	Mailboxes    []string          // created before the first line
+	Messages     []Message         // appended before the first line, in order
+	Recent       bool              // leave \Recent to the dialogue instead of using it up beforehand
+	Steps        []Step
 }
 
 // Transport is how clients reach the server.

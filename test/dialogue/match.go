@@ -200,7 +200,7 @@ func (m *matcher) data(want, got []node) bool {
 	case word(1) == "CAPABILITY", word(1) == "ENABLED", word(1) == "SEARCH":
 		return m.set(want[2:], got[2:], 1)
 	case (word(1) == "LIST" || word(1) == "LSUB") && len(want) >= 5 && len(got) >= 5:
-		return m.setList(want[2], got[2]) && m.node(want[3], got[3]) && m.mailbox(want[4], got[4]) && m.sequence(want[5:], got[5:])
+		return m.setList(want[2], got[2]) && m.node(want[3], got[3]) && m.mailbox(want[4], got[4]) && m.extended(want[5:], got[5:])
 	case word(1) == "STATUS" && len(want) == 4 && len(got) == 4:
 		return m.mailbox(want[2], got[2]) && m.pairList(want[3], got[3])
 	case word(1) == "ESEARCH":
@@ -258,6 +258,24 @@ func (m *matcher) node(want, got node) bool {
 		return m.sequence(want.kids, got.kids)
 	}
 	return m.text(want.text, got.text, want.kind == atom && strings.HasPrefix(want.text, `\`))
+}
+
+// extended compares what may follow the name in a LIST response: a list of tags with values. A tag is an astring (RFC 5258
+// 6, mbox-list-extended-item-tag), so "CHILDINFO" and CHILDINFO are one.
+func (m *matcher) extended(want, got []node) bool {
+	if len(want) != 1 || len(got) != 1 || want[0].kind != list || got[0].kind != list {
+		return m.sequence(want, got)
+	}
+	plain := func(n node) []node {
+		kids := slices.Clone(n.kids)
+		for i := 0; i < len(kids); i += 2 {
+			if kids[i].kind == str {
+				kids[i].kind = atom
+			}
+		}
+		return kids
+	}
+	return m.set(plain(want[0]), plain(got[0]), 2)
 }
 
 // mailbox compares names by their value: an atom and a string of the same octets are the same mailbox.

@@ -61,6 +61,8 @@ func (p *parser) takeKey(key, client, value string) error {
 		p.d.Accounts[client] = value
 	case "needs":
 		p.d.Needs = append(p.d.Needs, strings.Fields(value)...)
+	case "capability":
+		p.d.Capabilities = append(p.d.Capabilities, strings.Fields(value)...)
 	case "mailbox":
 		p.d.Mailboxes = append(p.d.Mailboxes, value)
 	case "recent":
