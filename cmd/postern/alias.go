@@ -35,7 +35,7 @@ type aliasArgs struct {
 
 // Run adds or replaces the alias.
 func (a aliasAddCommand) Run(ctx context.Context, c *commands, t *terminal) error {
-	return c.administer(ctx, "alias-add", aliasArgs{a.Alias, a.Accounts}, nil, t.printing)
+	return c.administer(ctx, "alias-add", aliasArgs(a), nil, t.printing)
 }
 
 // aliasName gives an alias's canonical name.

@@ -153,6 +153,9 @@ func TestLogThatBlocks(t *testing.T) {
 	close(s.gate)
 	q.close()
 	text := s.String()
+	if !strings.Contains(text, "\nlost 2\n") {
+		t.Error("what was lost is not told")
+	}
 	if !strings.HasPrefix(text, "first\nxxx") || strings.Contains(text, "too many") || strings.Count(text, "\n") < 1+logQueueBytes/len(line) {
 		t.Errorf("%d octets were written", len(text))
 	}

@@ -39,7 +39,7 @@ func newLogQueue(out io.Writer, count, report func(lines uint64)) *logQueue {
 func (q *logQueue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting)+len(line) > logQueueBytes || q.closed {
+	if len(q.waiting)+len(line) > logQueueBytes {
 		q.lose(1)
 		return len(line), nil
 	}
@@ -68,7 +68,9 @@ func (q *logQueue) write() {
 	for {
 		q.mu.Lock()
 		batch, lost, closed := q.waiting, q.lost, q.closed
-		q.waiting = spare[:0]
+		if len(batch) > 0 {
+			q.waiting, spare = spare[:0], nil // each has its array
+		}
 		q.mu.Unlock()
 		if len(batch) == 0 && closed {
 			return
@@ -89,9 +91,8 @@ func (q *logQueue) write() {
 			q.mu.Unlock()
 			q.report(lost)
 		}
-		spare = batch
-		if cap(spare) > logQueueBytes/16 { // after a flood
-			spare = nil
+		if cap(batch) <= logQueueBytes/16 { // not after a flood
+			spare = batch
 		}
 	}
 }

@@ -143,7 +143,6 @@ func refuses(t *testing.T, r result, code int, parts ...string) {
 // running is a postern that serves.
 type running struct {
 	cmd      *exec.Cmd
-	dir      string // of its configuration and data
 	out, log *output
 	exited   chan struct{} // closed when it has
 }
@@ -277,17 +276,22 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
+// given are the addresses that ports has given, so that it gives none twice.
+var given sync.Map
+
 // ports gives addresses on 127.0.0.1 that were free a moment ago.
 func ports(t *testing.T, n int) []string {
 	t.Helper()
 	var list []string
-	for range n {
+	for len(list) < n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() // all at the end, so that no port is given twice
-		list = append(list, l.Addr().String())
+		defer l.Close() // all at the end
+		if _, again := given.LoadOrStore(l.Addr().String(), true); !again {
+			list = append(list, l.Addr().String())
+		}
 	}
 	return list
 }

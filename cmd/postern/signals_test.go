@@ -120,29 +120,30 @@ func TestReload(t *testing.T) {
 	}
 
 	// What is wrong leaves all of it as it is.
-	for name, spoil := range map[string]func(){
-		`msg="not reloaded: what was in force stays" error="` + s.config + `:`: func() { s.write(t, tlsTable+"nonsense = 1\n") },
-		"private key": func() {
+	for _, c := range []struct {
+		says  string
+		spoil func()
+	}{
+		{`error="` + s.config + `:`, func() { s.write(t, tlsTable+"nonsense = 1\n") }},
+		{`error="certificate ` + cert, func() {
 			s.write(t, tlsTable)
 			file(t, cert, "rubbish")
-		},
-		"is taken by": func() {
+		}},
+		{"is taken by", func() {
 			newCertificate(t, cert, key) // good, and still not to be used
 			s.write(t, tlsTable+fmt.Sprintf("[[listen.imap]]\naddress = %q\n", fakeServer(t)))
-		},
+		}},
 	} {
-		spoil()
-		if name == "private key" {
-			name = "error=\"certificate " + cert
-		}
-		reload(name)
+		c.spoil()
+		reload(c.says)
 		if got := serial(t, s.imaps); got.Cmp(second) != 0 {
-			t.Errorf("%s: certificate %v is shown, want %v", name, got, second)
+			t.Errorf("%s: certificate %v is shown, want %v", c.says, got, second)
 		}
 		if again := news(); again != capabilities {
-			t.Errorf("%s: a new session has %s", name, again)
+			t.Errorf("%s: a new session has %s", c.says, again)
 		}
 	}
+	s.write(t, tlsTable)
 
 	// Nobody noticed; and the session of the first configuration is still one
 	// of Ada's.
