@@ -2,7 +2,6 @@ package importer
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,17 +17,20 @@ import (
 )
 
 // Mbox is one mbox file, which becomes one mailbox. Messages begin at a line
-// "From " and an address and a date, at the file's start or after an empty line.
-// Lines ">From ", ">>From " lose one ">": that is how mboxrd quotes, and mboxo,
-// which quotes without saying, comes out right wherever it quoted. Length
-// headers are not believed: files in which they are wrong are more common than
-// files in which they are needed.
+// "From " and an address and a date, at the file's start, after an empty line, or
+// where a header field follows. Lines ">From ", ">>From " lose one ">": that is
+// how mboxrd quotes, and mboxo, which quotes without saying, comes out right
+// wherever it quoted. Length headers are not believed: files in which they are
+// wrong are more common than files in which they are needed.
 //
-// Flags come from the Status, X-Status and X-Keywords fields (as Dovecot, mutt,
-// pine and UW-IMAP write them); the fields stay in the message.
+// Flags come from the first Status, X-Status and X-Keywords fields (as Dovecot,
+// mutt, pine and UW-IMAP write them); the fields stay in the message. Its key is
+// a digest of the message without such fields, so that a file in which flags
+// were set or from which messages were deleted is still known message by message.
 type Mbox struct {
 	File    string
-	Mailbox string // to import into
+	Mailbox string         // to import into
+	Zone    *time.Location // of the dates in From lines that say none; nil: UTC (RFC 4155)
 }
 
 var _ Source = Mbox{}
@@ -45,23 +45,19 @@ func (m Mbox) Name() string {
 }
 
 // Folders gives the one folder.
-func (m Mbox) Folders() ([]Folder, error) {
-	if _, err := os.Stat(m.File); err != nil {
+func (m Mbox) Folders(context.Context) ([]Folder, error) {
+	info, err := os.Stat(m.File)
+	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", m.File)
 	}
 	return []Folder{{Name: m.Mailbox, Total: -1, Messages: m.messages}}, nil
 }
 
-// fromLine is the line before a message. The address may hold spaces in quotes;
-// the date is asctime's, with or without a zone.
-var fromLine = regexp.MustCompile(`^From (.*?) *(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +)((?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} +[A-Z][a-z]{2}).*\d{4}.*?)\s*$`)
-
-// maxFromLine bounds what is looked at to tell a From line: longer ones are text.
-const maxFromLine = 1024
-
-// messages walks the file once. A message's key is the octet its From line
-// begins at.
-func (m Mbox) messages(ctx context.Context, after string) iter.Seq2[Message, error] {
+// messages walks the file once.
+func (m Mbox) messages(ctx context.Context, known func(string) bool) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		file, err := os.Open(m.File)
 		if err != nil {
@@ -69,17 +65,10 @@ func (m Mbox) messages(ctx context.Context, after string) iter.Seq2[Message, err
 			return
 		}
 		defer file.Close()
-		start := int64(0)
-		if after != "" {
-			if start, err = strconv.ParseInt(after, 10, 64); err != nil {
-				yield(Message{}, fmt.Errorf("mbox: %q is no place in a file", after))
-				return
-			}
-		}
-		s := mboxScanner{file: file, at: start, r: bufio.NewReaderSize(io.NewSectionReader(file, start, 1<<62), 64<<10)}
-		skip := after != ""
+		s := newMboxScanner(file)
+		times := map[string]int{} // how often a key came: a file may hold a message twice
 		for ctx.Err() == nil {
-			msg, err := s.next()
+			span, err := s.next()
 			if errors.Is(err, io.EOF) {
 				return
 			}
@@ -87,11 +76,15 @@ func (m Mbox) messages(ctx context.Context, after string) iter.Seq2[Message, err
 				yield(Message{}, fmt.Errorf("%s: %w", m.File, err))
 				return
 			}
-			if skip { // the one that was imported last
-				skip = false
-				continue
+			times[span.key]++
+			if n := times[span.key]; n > 1 {
+				span.key = fmt.Sprintf("%s.%d", span.key, n)
 			}
-			if !yield(msg, nil) {
+			msg, mail, err := m.message(file, span, known)
+			if err != nil || mail && !yield(msg, nil) {
+				if err != nil {
+					yield(Message{}, err)
+				}
 				return
 			}
 		}
@@ -99,171 +92,58 @@ func (m Mbox) messages(ctx context.Context, after string) iter.Seq2[Message, err
 	}
 }
 
-// mboxScanner finds where messages begin and end.
-type mboxScanner struct {
-	file  *os.File
-	r     *bufio.Reader
-	at    int64  // of the next octet of r
-	from  string // From line already read, of the message that begins at begin
-	begin int64
+// message makes a message of a span. It is none if pine and UW-IMAP keep their
+// own affairs in it.
+func (m Mbox) message(file io.ReaderAt, span mboxSpan, known func(string) bool) (Message, bool, error) {
+	msg := Message{Key: span.key}
+	if known(span.key) {
+		return msg, true, nil
+	}
+	zone := m.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	msg.Date = fromDate(span.from, zone)
+	section := func() io.Reader {
+		return newCRLFReader(newFromReader(io.NewSectionReader(file, span.begin, span.end-span.begin)))
+	}
+	internal, err := readMboxFields(section(), &msg)
+	msg.Open = func() (io.ReadCloser, error) { return io.NopCloser(section()), nil }
+	return msg, !internal, err
 }
 
-// next gives the next message.
-func (s *mboxScanner) next() (Message, error) {
-	if s.from == "" {
-		if err := s.first(); err != nil {
-			return Message{}, err
-		}
-	}
-	begin, from, body := s.begin, s.from, s.at
-	end, err := s.end()
-	if err != nil {
-		return Message{}, err
-	}
-	if end > body { // the empty line before the next From line is the file's, not the message's
-		end = s.withoutBlankLine(body, end)
-	}
-	msg := Message{Key: strconv.FormatInt(begin, 10), Date: fromDate(from)}
-	section := func() io.Reader { return io.NewSectionReader(s.file, body, end-body) }
-	if err := s.flags(section(), &msg); err != nil {
-		return Message{}, err
-	}
-	name := s.file.Name()
-	msg.Open = func() (io.ReadCloser, error) {
-		f, err := os.Open(name) // the scanner may be gone when this is called
-		if err != nil {
-			return nil, err
-		}
-		return fileReader{newCRLFReader(newFromReader(io.NewSectionReader(f, body, end-body))), f}, nil
-	}
-	return msg, nil
-}
-
-// first finds the file's first From line; what stands before it is no mail. An
-// empty file has none.
-func (s *mboxScanner) first() error {
-	line, at, err := s.line()
-	if err != nil {
-		return err
-	}
-	for len(bytes.TrimRight(line, "\r\n")) == 0 {
-		if line, at, err = s.line(); err != nil {
-			return err
-		}
-	}
-	if !isFromLine(line) {
-		return errors.New("this is no mbox file: it does not begin with a From line")
-	}
-	s.from, s.begin = string(line), at
-	return nil
-}
-
-// end reads to the next From line, which it keeps, or to the end of the file.
-func (s *mboxScanner) end() (int64, error) {
-	blank := false
-	for {
-		line, at, err := s.line()
-		if errors.Is(err, io.EOF) {
-			s.from = ""
-			return s.at, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		if blank && isFromLine(line) {
-			s.from, s.begin = string(line), at
-			return at, nil
-		}
-		blank = len(line) == 1 || len(line) == 2 && line[0] == '\r'
-	}
-}
-
-// line reads a line. Of a long one only the beginning is given.
-func (s *mboxScanner) line() (line []byte, at int64, err error) {
-	at = s.at
-	line, err = s.r.ReadSlice('\n')
-	s.at += int64(len(line))
-	if !errors.Is(err, bufio.ErrBufferFull) {
-		if errors.Is(err, io.EOF) && len(line) > 0 {
-			err = nil
-		}
-		return line, at, err
-	}
-	line = bytes.Clone(line[:maxFromLine+1])
-	for errors.Is(err, bufio.ErrBufferFull) {
-		var more []byte
-		more, err = s.r.ReadSlice('\n')
-		s.at += int64(len(more))
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return line, at, err
-}
-
-// withoutBlankLine leaves out the one empty line that ends a message in the file.
-func (s *mboxScanner) withoutBlankLine(begin, end int64) int64 {
-	var tail [4]byte
-	n := min(end-begin, int64(len(tail)))
-	if _, err := s.file.ReadAt(tail[:n], end-n); err != nil {
-		return end
-	}
-	switch t := string(tail[:n]); {
-	case strings.HasSuffix(t, "\r\n\r\n"):
-		return end - 2
-	case strings.HasSuffix(t, "\n\n"):
-		return end - 1
-	}
-	return end
-}
-
-func isFromLine(line []byte) bool {
-	return len(line) <= maxFromLine && bytes.HasPrefix(line, []byte("From ")) && fromLine.Match(line)
-}
-
-// fromDate reads the date of a From line, which is in local time unless it says
-// its zone.
-func fromDate(line string) time.Time {
-	m := fromLine.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
-	if m == nil {
-		return time.Time{}
-	}
-	text := strings.Join(strings.Fields(m[2]), " ")
-	for _, layout := range []string{
-		"Jan 2 15:04:05 2006", "Jan 2 15:04:05 -0700 2006", "Jan 2 15:04:05 MST 2006", "Jan 2 15:04:05 2006 -0700",
-		"Jan 2 15:04 2006", "2 Jan 2006 15:04:05 -0700",
-	} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t
-		}
-	}
-	return time.Time{}
-}
-
-// flags reads the fields that say a message's flags.
-func (s *mboxScanner) flags(r io.Reader, m *Message) error {
-	header := message.NewHeaderReader(newCRLFReader(r))
+// readMboxFields reads the fields that say a message's flags, and its date if
+// that is not known. internal says that the message is the one in which pine and
+// UW-IMAP keep the folder's UIDs, and no mail.
+func readMboxFields(r io.Reader, m *Message) (internal bool, err error) {
+	header := message.NewHeaderReader(r)
+	seen := map[string]bool{}
 	for {
 		field, err := header.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return seen["x-imap"], nil
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
-		value := strings.TrimSpace(field.Value())
-		switch strings.ToLower(string(field.Name)) {
+		name, value := strings.ToLower(field.Name), strings.TrimSpace(field.Value())
+		if seen[name] {
+			continue // the first counts: an export puts its own before older ones
+		}
+		switch name {
 		case "status", "x-status":
 			m.Flags = m.Flags.Add(mail.NewFlags(statusFlags(value)))
 		case "x-keywords":
 			m.Flags = m.Flags.Add(mail.NewFlags(0, strings.Fields(value)...))
 		case "date":
-			if m.Date.IsZero() {
-				if t, ok := message.ParseDate(value); ok {
-					m.Date = t
-				}
+			if t, ok := message.ParseDate(value); ok && m.Date.IsZero() {
+				m.Date = t
 			}
+		case "x-imap":
+		default:
+			continue
 		}
+		seen[name] = true
 	}
 }
 
@@ -286,12 +166,6 @@ func statusFlags(letters string) (f mail.SystemFlags) {
 	return f
 }
 
-// fileReader reads from r and closes a file.
-type fileReader struct {
-	io.Reader
-	io.Closer
-}
-
 // fromReader takes one ">" from lines that begin with ">" and then, after any
 // number of ">", "From ".
 type fromReader struct {
@@ -304,34 +178,52 @@ func newFromReader(r io.Reader) *fromReader {
 }
 
 // Read gives octets without the quoting.
-func (f *fromReader) Read(p []byte) (int, error) {
-	if f.start {
-		f.start = false
-		if head, _ := f.r.Peek(maxQuotes); quotedFrom(head) {
-			f.r.Discard(1) // what was peeked at can be discarded
+func (f *fromReader) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if f.start {
+			if head, _ := f.r.Peek(1); len(head) > 0 && head[0] == '>' {
+				head, _ = f.r.Peek(maxQuotes) // shorter at the end
+				if quotedFrom(head) {
+					_, _ = f.r.Discard(1) // what was peeked at can be discarded
+				}
+			}
+			f.start = false
 		}
-	}
-	if f.r.Buffered() == 0 {
-		if _, err := f.r.Peek(1); err != nil {
-			return 0, err
+		if f.r.Buffered() == 0 {
+			if n > 0 {
+				return n, nil
+			}
+			if _, err := f.r.Peek(1); err != nil {
+				return 0, err
+			}
 		}
+		have, _ := f.r.Peek(min(len(p)-n, f.r.Buffered())) // buffered: no error
+		have = upTo(have, &f.start)
+		n += copy(p[n:], have)
+		_, _ = f.r.Discard(len(have))
 	}
-	have, err := f.r.Peek(min(len(p), f.r.Buffered()))
-	if err != nil {
-		return 0, err
-	}
-	if i := bytes.IndexByte(have, '\n'); i >= 0 {
-		have, f.start = have[:i+1], true
-	}
-	n := copy(p, have)
-	f.r.Discard(n) // the same
 	return n, nil
+}
+
+// upTo cuts have behind the last line end before a ">": there may be nothing to
+// be done about the lines before.
+func upTo(have []byte, start *bool) []byte {
+	for i := range have {
+		if have[i] == '\n' && (i+1 == len(have) || have[i+1] == '>') {
+			*start = true
+			return have[:i+1]
+		}
+	}
+	return have
 }
 
 // maxQuotes bounds how many ">" are looked past.
 const maxQuotes = 256
 
 func quotedFrom(head []byte) bool {
-	rest := bytes.TrimLeft(head, ">")
-	return len(rest) < len(head) && bytes.HasPrefix(rest, []byte("From "))
+	rest := head
+	for len(rest) > 0 && rest[0] == '>' {
+		rest = rest[1:]
+	}
+	return len(rest) < len(head) && strings.HasPrefix(string(rest[:min(len(rest), 5)]), "From ")
 }

@@ -33,7 +33,7 @@ func readUIDList(file string) (uidList, error) {
 		}
 		number, rest, _ := strings.Cut(line, " ")
 		uid, err := strconv.ParseUint(number, 10, 32)
-		if err != nil || uid == 0 {
+		if err != nil || uid == 0 || uid == 1<<32-1 {
 			return bad()
 		}
 		name := rest
@@ -80,15 +80,23 @@ func (l *uidList) header(version string, words []string, bad func() error) error
 	return nil
 }
 
-// complete reports whether the list names every file, and each UID once.
-func (l uidList) complete(files []maildirFile) bool {
+// useless says why the list cannot be used for these files, "" if it can.
+// Files it does not name are new: Dovecot has shown them to nobody, and they get
+// UIDs above those of the list.
+func (l *uidList) useless(bases []string) string {
 	if l.validity == 0 {
-		return false
+		return "it names no UIDVALIDITY"
 	}
-	for i, f := range files {
-		if f.uid == 0 || i > 0 && f.uid == files[i-1].uid {
-			return false
+	seen := make(map[mail.UID]bool, len(bases))
+	for _, base := range bases {
+		uid := l.uids[base]
+		if uid == 0 {
+			continue
 		}
+		if seen[uid] {
+			return fmt.Sprintf("UID %d is two messages'", uid)
+		}
+		seen[uid] = true
 	}
-	return true
+	return ""
 }
