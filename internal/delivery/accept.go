@@ -16,7 +16,11 @@ type Recipient struct {
 type target struct {
 	account mail.AccountID
 	detail  string // mailbox asked for by user+detail; empty: INBOX
-	nth     int    // how many times it occurred in this mail
+
+	// What tells this delivery from others of the same mail when it is repeated:
+	// the client may ask for some of the recipients only, and in other company.
+	address string // the recipient's
+	nth     int    // which of those that are the same in all else
 }
 
 // try is a name to look for in the directory.

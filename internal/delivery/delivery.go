@@ -127,8 +127,10 @@ func (a *Agent) start(ctx context.Context, m Mail, content *account.Content, key
 	for i := range m.To { // the same account twice is two deliveries, told apart in what is unsure
 		m.To[i].targets = slices.Clone(m.To[i].targets)
 		for j, t := range m.To[i].targets {
+			t.address = m.To[i].Address
 			seen[t]++
-			m.To[i].targets[j].nth = seen[t]
+			t.nth = seen[t]
+			m.To[i].targets[j] = t
 		}
 	}
 	slots := make(chan struct{}, concurrent)
@@ -211,7 +213,7 @@ func unsureKeys(body hash.Hash, m Mail) func(target) string {
 	sum := body.Sum(nil)
 	return func(t target) string {
 		h := sha256.New()
-		fmt.Fprintf(h, "%x\n%d %q %d\n%q", sum, t.account, t.detail, t.nth, m.From)
+		fmt.Fprintf(h, "%x\n%d %q %q %d\n%q", sum, t.account, t.detail, t.address, t.nth, m.From)
 		return fmt.Sprintf("%s%x", unsurePrefix, h.Sum(nil))
 	}
 }

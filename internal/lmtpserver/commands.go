@@ -8,11 +8,12 @@ import (
 
 	"postern/internal/delivery"
 	"postern/internal/mail"
+	"postern/internal/observe"
 )
 
 func (s *session) lhlo(_ context.Context, args string) {
 	name := strings.TrimSpace(args)
-	if name == "" || !clean(name) {
+	if name == "" || len(name) > 255 || !clean(name) { // RFC 5321 4.5.3.1.2
 		s.refuse(501, "5.5.4", "LHLO wants the name of the client")
 		return
 	}
@@ -92,19 +93,21 @@ func (s *session) rcptTo(ctx context.Context, args string) {
 		s.refuse(503, "5.5.1", "the content has begun: no more recipients")
 		return
 	}
+	// A bad address is that recipient's affair. It is no bad command: a list of
+	// them must not close the connection on the other recipients.
 	path, params, err := parsePath(args, "TO:")
 	switch {
 	case err != nil:
-		s.refuse(501, "5.1.3", err.Error())
+		s.reply(501, "5.1.3", err.Error())
 		return
 	case path == "":
-		s.refuse(501, "5.1.3", "a recipient has an address")
+		s.reply(501, "5.1.3", "a recipient has an address")
 		return
 	case len(params) > 0:
 		s.refuse(555, "5.5.4", "RCPT takes no parameters here")
 		return
 	case !s.mail.utf8 && !ascii(path):
-		s.refuse(553, "5.6.7", "an address beyond ASCII needs SMTPUTF8")
+		s.reply(553, "5.6.7", "an address beyond ASCII needs SMTPUTF8")
 		return
 	case s.mail.tried >= s.srv.o.Limits.Recipients:
 		s.reply(452, "4.5.3", "too many recipients")
@@ -127,7 +130,7 @@ func (s *session) rset(context.Context, string) {
 }
 
 func (s *session) quit(context.Context, string) {
-	s.reason = "QUIT"
+	s.reason, s.leaving = "QUIT", true
 	s.last(221, "2.0.0", "bye")
 }
 
@@ -156,7 +159,7 @@ func (s *session) outcome(address string, err error) {
 	case mail.NoSpace:
 		s.reply(452, "4.3.1", who+"no room for mail just now")
 	default:
-		s.log.Error("delivery failed", "recipient", address, "error", err)
+		s.log.Error("delivery failed", "recipient", observe.Quote(address), "error", err)
 		s.reply(451, "4.3.0", who+"trouble with the store, try again")
 	}
 }
@@ -176,6 +179,8 @@ func (s *session) handOver(ctx context.Context, body *countingReader) error {
 		s.outcome(t.to[i].Address, err)
 		s.flush() // each as soon as it is known (RFC 2033 4.2); an error shows at the next read
 	})
-	s.receipt = receipt
+	if err == nil {
+		s.delivering(receipt)
+	}
 	return err
 }

@@ -62,9 +62,13 @@ func (s *session) data(ctx context.Context, args string) {
 		s.ending = true
 		return
 	}
+	awaited, before := s.r.Buffered() == 0, len(s.unsure)
 	dots := newDotReader(s.r, s.srv.o.Limits.Message)
 	body := &countingReader{r: patientReader{s, dots}}
 	err := s.handOver(ctx, body)
+	if err == nil && awaited { // the content answers our 354, so what we said before it arrived
+		s.arrived(before)
+	}
 	s.finish(body, err, func() error {
 		dots.left = 1<<63 - 1
 		_, err := io.Copy(io.Discard, patientReader{s, dots})
@@ -82,17 +86,17 @@ func (s *session) finish(body *countingReader, err error, drain func() error, ea
 	if err == nil {
 		return
 	}
-	if body.err != nil && !errors.Is(body.err, errTooBig) {
-		s.reason = "connection lost in a message" // nothing was kept, nobody listens
-		s.ending = true
+	if body.err != nil && !errors.Is(body.err, errTooBig) { // nothing was kept
+		s.end(body.err)
+		s.reason += " in a message"
 		return
 	}
 	if errors.Is(body.err, errTooBig) {
 		err = mail.Errorf(mail.TooBig, "message too big")
 	}
-	if drain() != nil {
-		s.reason = "connection lost in a message"
-		s.ending = true
+	if err := drain(); err != nil {
+		s.end(err)
+		s.reason += " in a message"
 		return
 	}
 	s.refused += len(recipients)
@@ -116,8 +120,12 @@ func (s *session) bdat(ctx context.Context, args string) {
 	}
 	if s.mail == nil || len(s.mail.to) == 0 {
 		chunk := &chunkReader{s: s, left: size}
-		if chunk.skip() != nil {
-			s.ending = true
+		if err := chunk.skip(); err != nil {
+			s.end(err)
+			return
+		}
+		if s.mail != nil && last { // one reply for each recipient, of whom there are none (RFC 2033 4.2)
+			s.mail = nil
 			return
 		}
 		s.refuse(503, "5.5.1", "no valid recipient")

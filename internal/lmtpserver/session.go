@@ -29,9 +29,11 @@ type session struct {
 
 	greeted string // the name given with LHLO; empty before
 	mail    *transaction
-	receipt delivery.Receipt // of a delivery whose replies may not have arrived
-	bad     int              // bad commands in a row
-	ending  bool             // a last reply has been given
+	unsure  []delivery.Receipt // of deliveries whose replies may not have arrived
+	early   int                // octets in r that were sent before the client could have our last replies
+	bad     int                // bad commands in a row
+	ending  bool               // a last reply has been given
+	leaving bool               // the client said QUIT
 
 	mu       sync.Mutex // protects waiting and draining
 	waiting  bool       // for a command: the read may be cut short
@@ -83,12 +85,12 @@ func (s *session) serve(ctx context.Context) {
 	for !s.ending {
 		line, err := s.command(ctx)
 		if err != nil {
-			s.end(ctx, err)
+			s.end(err)
 			break
 		}
 		s.obey(ctx, line)
 	}
-	s.flush()
+	s.settle(ctx, s.flush())
 }
 
 // obey carries out one command line.
@@ -139,8 +141,6 @@ func (s *session) command(ctx context.Context) (string, error) {
 	if _, err := s.r.Peek(1); err != nil {
 		return "", s.waited(err)
 	}
-	s.receipt.Arrived() // the client goes on: it has our replies
-	s.receipt = delivery.Receipt{}
 	line, err := s.r.ReadSlice('\n')
 	if err := s.waited(err); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 		return "", err
@@ -154,7 +154,9 @@ func (s *session) command(ctx context.Context) (string, error) {
 		}
 		return "", errLineTooLong
 	}
-	return string(bytes.TrimRight(line, "\r\n")), nil
+	text := string(bytes.TrimRight(line, "\r\n"))
+	s.heard(len(line), text)
+	return text, nil
 }
 
 // await sets the deadline for the next command, or says that the server stops.
@@ -192,17 +194,14 @@ func (s *session) drain() {
 }
 
 // end says the last words that suit the error that ended the reading.
-func (s *session) end(ctx context.Context, err error) {
+func (s *session) end(err error) {
 	switch {
 	case errors.Is(err, errDraining):
-		s.receipt.Arrived() // we end it, the client did not go away
 		s.reason = "server is stopping"
 		s.last(421, "4.3.2", "server is stopping, try again")
-		return
 	case errors.Is(err, errLineTooLong):
 		s.reason = "line too long"
 		s.last(500, "5.5.6", "line too long")
-		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.reason = "idle"
 		s.last(421, "4.4.2", "idle for too long")
@@ -211,11 +210,7 @@ func (s *session) end(ctx context.Context, err error) {
 	default:
 		s.reason = "connection lost"
 	}
-	// The client went silent where its next octet should have told us that our
-	// replies arrived.
-	if err := s.receipt.Lost(context.WithoutCancel(ctx)); err != nil {
-		s.log.Warn("a delivery whose reply may be lost could not be noted", "error", err)
-	}
+	s.ending = true
 }
 
 // reply writes one reply of one line; enhanced is the RFC 3463 code, if any.

@@ -168,6 +168,17 @@ func (c *Conn) Close() error {
 	return c.stream().Close()
 }
 
+// CloseWrite tells the client that no more will come. What it still sends can be
+// read.
+func (c *Conn) CloseWrite() error {
+	if t := c.secure.Load(); t != nil {
+		if err := t.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	return c.wire.closeWrite()
+}
+
 // LocalAddr is the address the client connected to.
 func (c *Conn) LocalAddr() net.Addr { return c.wire.LocalAddr() }
 
