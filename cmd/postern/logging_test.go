@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"postern/cmd/postern/config"
 	"postern/internal/observe"
 )
@@ -185,6 +187,35 @@ func TestLogThatFails(t *testing.T) {
 	b.close()
 	if text := s.String(); !strings.Contains(text, "there is room again") {
 		t.Errorf("got %s", text)
+	}
+}
+
+// The same with a whole server, whose standard error is a pipe that nobody
+// reads.
+func TestServerWhoseLogBlocks(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := unix.FcntlInt(writer.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t)
+	s.write(t, "[log]\nlevel = \"debug\"\n")
+	cmd := command("--config", s.config, "serve")
+	notified := underSystemd(t, cmd, "")
+	r := start(t, cmd, writer)
+	writer.Close()
+	if got := notified(); got != "READY=1" {
+		t.Fatalf("systemd is told %q", got)
+	}
+	s.account(t, "ada@example.org")
+	for range 30 { // of at least 200 octets each in the log
+		signIn(t, s.imaps, "ada@example.org").do("LOGOUT", "OK")
+	}
+	if code := r.stop(t); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
 

@@ -36,8 +36,7 @@ const asPostern = "POSTERN_TEST_AS_POSTERN"
 var binary string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asPostern) != "" {
-		os.Unsetenv(asPostern)
+	if os.Getenv(asPostern) != "" { // and so is what it starts
 		main()
 	}
 	os.Exit(testAll(m))
@@ -194,11 +193,15 @@ func (r *running) await(t *testing.T, o *output, text string) {
 	}
 }
 
-// start starts a command and sees to its end.
-func start(t *testing.T, cmd *exec.Cmd) *running {
+// start starts a command and sees to its end. Its log goes elsewhere if that is
+// given.
+func start(t *testing.T, cmd *exec.Cmd, elsewhere ...*os.File) *running {
 	t.Helper()
 	r := &running{cmd: cmd, out: newOutput(), log: newOutput(), exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = r.out, r.log
+	for _, f := range elsewhere {
+		cmd.Stderr = f
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
