@@ -80,3 +80,22 @@ func (n notes) Take(ctx context.Context, name string) (bool, error) {
 	}
 	return err == nil, err
 }
+
+// importNotes are what package importer keeps of imports: values on the shelf
+// that stay.
+type importNotes struct{ store.Shelf }
+
+// Get gives a value, nil where there is none.
+func (n importNotes) Get(ctx context.Context, name string) ([]byte, error) {
+	v, err := n.Shelf.Get(ctx, name)
+	if err != nil && mail.KindOf(err) == mail.NotFound {
+		return nil, nil
+	}
+	return v.Data, err
+}
+
+// Put writes a value.
+func (n importNotes) Put(ctx context.Context, name string, data []byte) error {
+	_, err := n.Shelf.Put(ctx, name, data, store.AnyVersion, time.Time{})
+	return err
+}

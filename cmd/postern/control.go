@@ -39,7 +39,8 @@ type answerLine struct {
 	Progress bool   `json:"progress,omitempty"`
 	Failed   string `json:"failed,omitempty"` // the last line of an operation that failed
 	Kind     string `json:"kind,omitempty"`
-	End      bool   `json:"end,omitempty"` // the last line of one that did not
+	Data     []byte `json:"data,omitempty"` // for the command, not for people
+	End      bool   `json:"end,omitempty"`  // the last line of one that did not
 }
 
 // printf says a line of text.

@@ -15,6 +15,7 @@ import (
 	"postern/cmd/postern/config"
 	"postern/internal/account"
 	"postern/internal/auth"
+	"postern/internal/importer"
 	"postern/internal/mail"
 	"postern/internal/store"
 	"postern/internal/store/embedded"
@@ -29,6 +30,8 @@ type instance struct {
 	store store.Store
 	pool  *account.Pool
 	rules addressRules
+
+	imports *importer.Importer
 
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
@@ -47,7 +50,10 @@ func openInstance(cfg config.Config, log *slog.Logger) (*instance, error) {
 		// The conversations keep the configured limits, which a reload may raise.
 		Limits: account.Limits{MessageSize: int64(config.LargestMessage) + traceRoom},
 	})
-	in := &instance{cfg: cfg, log: log, store: st, pool: pool}
+	in := &instance{
+		cfg: cfg, log: log, store: st, pool: pool,
+		imports: importer.New(importer.Options{Pool: pool, Notes: importNotes{st.Shelf()}}),
+	}
 	in.rules.set(rulesOf(cfg))
 	return in, nil
 }

@@ -34,7 +34,10 @@ type commands struct {
 	Check   checkCommand   `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
 	Backup  backupCommand  `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
 	Restore restoreCommand `cmd:"" help:"Bring a backup back into an empty data directory."`
+	Import  importGroup    `cmd:"" help:"Bring mail in from an mbox file or a maildir."`
+	Export  exportGroup    `cmd:"" help:"Write mail out as a maildir or an mbox file."`
 	Conf    configGroup    `cmd:"" name:"config" help:"Check or show the configuration."`
+	Operate operateCommand `cmd:"" hidden:""`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 
+	"postern/cmd/postern/config"
 	"postern/internal/mail"
 	"postern/internal/store/embedded"
 )
@@ -33,6 +34,9 @@ var operations = map[string]operation{
 	"mailbox-delete": mailboxDelete,
 	"check":          checkStore,
 	"backup":         backUp,
+	"import-plan":    importPlan,
+	"import":         importMail,
+	"export":         exportMail,
 }
 
 // administer runs an operation: in the server that holds the data directory, or
@@ -52,6 +56,11 @@ func (c *commands) administer(ctx context.Context, name string, args any, body i
 	if !errors.Is(err, errNoServer) {
 		return err
 	}
+	return operateHere(ctx, cfg, name, args, body, each)
+}
+
+// operateHere runs an operation in this process.
+func operateHere(ctx context.Context, cfg config.Config, name string, args any, body io.Reader, each func(answerLine) error) error {
 	in, err := openInstance(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		var locked *embedded.LockedError

@@ -25,13 +25,15 @@ func (a *answer) paced(text string, failed func(error)) func(done, total int64) 
 }
 
 // meter prints what an operation says to standard output, and how far it has come
-// to standard error: as a bar on a terminal, otherwise a line for each tenth.
+// to standard error: as a bar on a terminal, otherwise a line for each tenth, or for
+// each thousand where the total is unknown.
 type meter struct {
 	t     *terminal
 	bar   *progressbar.ProgressBar // nil: none, or no terminal
 	live  bool
 	text  string
 	tenth int64
+	next  int64 // where the total is unknown
 }
 
 func (t *terminal) meter() *meter {
@@ -50,13 +52,18 @@ func (m *meter) each(l answerLine) error {
 	}
 	if l.Text != m.text {
 		m.done()
-		m.text, m.tenth = l.Text, 0
+		m.text, m.tenth, m.next = l.Text, 0, 1000
 	}
 	if m.live {
 		return m.draw(l)
 	}
 	if l.Total <= 0 {
-		return nil
+		if l.Done < m.next {
+			return nil
+		}
+		m.next = l.Done + 1000
+		_, err := fmt.Fprintf(m.t.err, "postern: %s: %d\n", l.Text, l.Done)
+		return err
 	}
 	if tenth := l.Done * 10 / l.Total; tenth > m.tenth {
 		m.tenth = tenth
