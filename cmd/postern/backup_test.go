@@ -18,12 +18,15 @@ import (
 	"postern/internal/store/embedded"
 )
 
-// bigMail is a message large enough for a file of its own, and bad to compress.
-func bigMail(subject string) string {
+// bigMail is a message large enough for a file of its own.
+func bigMail(subject string) string { return noiseMail(subject, 300<<10) }
+
+// noiseMail is a message that is bad to compress.
+func noiseMail(subject string, octets int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Subject: %s\r\n\r\n", subject)
-	x := uint64(1)
-	for b.Len() < 300<<10 {
+	x := uint64(len(subject)) + uint64(octets)
+	for b.Len() < octets {
 		for range 4 {
 			x = x*6364136223846793005 + 1442695040888963407
 			fmt.Fprintf(&b, "%016x", x)
