@@ -22,7 +22,9 @@ func TestPostfix(t *testing.T) {
 	handed := make(chan string, 1)
 	go takeLMTP(listener, handed)
 
-	postfix := peer.StartPostfix(t, listener.Addr().String())
+	postfix := peer.NewPostfix(t)
+	postfix.Start(t, "virtual_mailbox_domains = example.org\nvirtual_mailbox_maps = static:all\nvirtual_transport = lmtp:inet:"+
+		listener.Addr().String())
 	conn, err := textproto.Dial("tcp", postfix.SMTP)
 	if err != nil {
 		t.Fatal(err)
