@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/cmd/postern/config"
@@ -376,6 +377,7 @@ func (r *checkRun) say(format string, args ...any) {
 
 func (r *checkRun) problem(text string) {
 	r.problems++
+	text, _, _ = strings.Cut(text, "\n") // the engine's errors go on for lines
 	r.say("problem: %s", text)
 }
 

@@ -198,6 +198,11 @@ func TestCheckDamagedTables(t *testing.T) {
 			if r.code != 1 || !strings.Contains(r.out+r.err, "affected: ") || !strings.Contains(r.out+r.err, "next: ") {
 				t.Errorf("octet %d of %d: exit code %d\n%s%s", at, len(data), r.code, r.out, r.err)
 			}
+			for line := range strings.Lines(r.out) {
+				if !strings.Contains(line, ": ") && !strings.HasPrefix(line, "checked ") && !strings.HasPrefix(line, "no ") {
+					t.Errorf("a line that says nothing: %q", line)
+				}
+			}
 			if strings.Contains(r.out, ada) {
 				named++
 			}
