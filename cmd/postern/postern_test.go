@@ -73,7 +73,8 @@ const patience = 60 * time.Second
 // command prepares postern with arguments.
 func command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
-	cmd.Env = append(os.Environ(), asPostern+"=1", "NOTIFY_SOCKET=", "LISTEN_FDS=", "JOURNAL_STREAM=")
+	cmd.Env = append(os.Environ(), asPostern+"=1", "NOTIFY_SOCKET=", "LISTEN_FDS=", "JOURNAL_STREAM=",
+		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // the race detector lingers for a second at each exit
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
