@@ -147,6 +147,13 @@ func (s *session) carryOut(name string) error {
 	}
 	s.cmd.spec = sp
 	s.cmd.ok = reply{status: statusOK}
+	if sp.byUID {
+		// A UID that another connection got from APPENDUID means something here at
+		// once: Thunderbird looks for what it has just put into Sent.
+		if err := s.tell(false); err != nil {
+			return err
+		}
+	}
 	return sp.do(s, &s.cmd)
 }
 

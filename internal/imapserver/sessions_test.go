@@ -54,7 +54,7 @@ func TestFlagsOfOthers(t *testing.T) {
 	a.ok(`STORE 3 +FLAGS.SILENT (\Seen)`)
 	b.ok("NOOP", `* 3 FETCH (UID 3 FLAGS (\Seen))`)
 	a.ok(`UID STORE 3 -FLAGS.SILENT (\Seen)`)
-	b.ok("UID SEARCH UID 77", `* ESEARCH (TAG ...) UID`, `* 3 FETCH (UID 3 FLAGS ())`)
+	b.ok("UID SEARCH UID 77", `* 3 FETCH (UID 3 FLAGS ())`, `* ESEARCH (TAG ...) UID`)
 }
 
 // TestNumbers checks that a sequence number means what the client was told it
@@ -203,6 +203,21 @@ func TestAppend(t *testing.T) {
 	c.send("z APPEND INBOX {234310148+}\r\nz NOOP\r\n")
 	c.expect("z NO [TOOBIG] ...")
 	c.gone("* BYE [TOOBIG] literal too big")
+}
+
+// TestUIDFromElsewhere asks by UID for what another session has just appended:
+// APPENDUID told the client of it.
+func TestUIDFromElsewhere(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.login()
+	c.fill(2)
+	c.ok("SELECT INBOX", anything)
+	d := w.login()
+	d.append("INBOX", "", sample(3))
+	c.ok("UID FETCH 3 UID", "* 3 EXISTS", "* 3 RECENT", "* 3 FETCH (UID 3)")
+	d.append("INBOX", "", sample(4))
+	c.ok("UID SEARCH UID 4", "* 4 EXISTS", "* 4 RECENT", "* SEARCH 4")
+	c.ok("NOOP")
 }
 
 // TestAppendIsStreamed cuts the connection within a message: nothing of it stays.

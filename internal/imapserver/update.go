@@ -30,6 +30,7 @@ func (s *session) conclude(err error) *ending {
 	if end != nil {
 		return end
 	}
+	heldTooLong := s.box != nil && s.heldTooLong()
 	if err != nil || !s.r.Pending() {
 		if err := s.flush(); err != nil {
 			return s.lost(err)
@@ -41,7 +42,7 @@ func (s *session) conclude(err error) *ending {
 		}
 	}
 	s.active = time.Now()
-	if s.box != nil && s.heldTooLong() {
+	if heldTooLong {
 		return &ending{reason: endHeldBack, say: "messages expunged elsewhere cannot be shown any longer"}
 	}
 	if s.state == loggedOut {
