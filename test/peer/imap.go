@@ -44,7 +44,7 @@ func DialIMAP(address string, config *tls.Config, name, password string) (*IMAP,
 	if _, err := c.response(); err != nil {
 		return nil, closing(conn, err)
 	}
-	a, err := c.Command("LOGIN " + name + " " + password)
+	a, err := c.Command("LOGIN", []byte(name), []byte(password)) // octets beyond ASCII need a literal
 	if err == nil && !a.OK() {
 		err = fmt.Errorf("LOGIN: %s", a.Tagged)
 	}

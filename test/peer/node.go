@@ -115,7 +115,7 @@ func (n *Node) Command(t testing.TB, arguments ...string) string {
 
 func (n *Node) command(t testing.TB, stdin string, arguments ...string) string {
 	t.Helper()
-	arguments = append(arguments[:2:2], append([]string{"--config", n.config}, arguments[2:]...)...)
+	arguments = append([]string{"--config", n.config}, arguments...)
 	cmd := exec.Command(n.binary, arguments...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
