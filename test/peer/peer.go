@@ -33,6 +33,7 @@ type Server struct {
 
 	log        *lockedBuffer
 	newAccount func(t testing.TB, name, password string)
+	administer func(t testing.TB, input string, args ...string) string // nil where there is no such command
 	accounts   int
 	mutex      sync.Mutex
 }

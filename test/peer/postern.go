@@ -40,17 +40,31 @@ func Postern(t testing.TB) *Server {
 	if err := awaitGreeting(ctx, ports[0], "* OK "); err != nil {
 		t.Fatalf("postern: %v\n%s", err, log)
 	}
+	administer := func(t testing.TB, input string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(binary, append([]string{"--config", config}, args...)...)
+		cmd.Stdin = strings.NewReader(input)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("postern %s: %v\n%s\nserver:\n%s", strings.Join(args, " "), err, out, log)
+		}
+		return string(out)
+	}
 	return &Server{
 		Name: "postern", Plain: ports[0], TLS: ports[1], LMTP: ports[2], CertFile: certFile, log: log,
 		newAccount: func(t testing.TB, name, password string) {
 			t.Helper()
-			cmd := exec.Command(binary, "account", "add", "--config", config, name)
-			cmd.Stdin = strings.NewReader(password + "\n")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("postern account add: %v\n%s\nserver:\n%s", err, out, log)
-			}
+			administer(t, password+"\n", "account", "add", name)
 		},
+		administer: administer,
 	}
+}
+
+// Administer runs a command of postern beside the server, which must be a Postern, and returns what it printed. A
+// command that fails fails the test.
+func (s *Server) Administer(t testing.TB, args ...string) string {
+	t.Helper()
+	return s.administer(t, "", args...)
 }
 
 // posternConfig is the configuration the tests run with: everything on loopback and on free ports.
