@@ -47,11 +47,12 @@ func (in *intake) arrive(ctx context.Context, head folderHead, name string) (_ *
 	if err := v.book.settle(ctx, in.a); err != nil {
 		return nil, err
 	}
-	if v.book.Merging {
+	switch {
+	case v.book.Merging:
 		err = v.merge(ctx)
-	} else if v.book.Mailbox == 0 {
+	case v.book.Mailbox == 0, !v.book.Apart && len(v.book.done) == 0: // nothing came before
 		err = v.choose(ctx)
-	} else {
+	default:
 		err = v.goOn(ctx)
 	}
 	if err != nil {
@@ -146,6 +147,10 @@ func (v *arrival) goOn(ctx context.Context) error {
 	}
 	if v.book.Validity != 0 && (v.book.Validity != v.head.Validity || v.tooHigh()) {
 		v.newUIDs("UIDs are not kept any more: UIDVALIDITY changed since the import before")
+		v.book.Validity = 0
+	}
+	if v.book.Validity != 0 && !v.book.Apart && v.book.Validity != info.Validity {
+		v.newUIDs("UIDs are not kept any more: the mailbox has another UIDVALIDITY since the import before")
 		v.book.Validity = 0
 	}
 	if v.book.Validity == 0 && v.head.Validity != 0 && v.result.UIDs == UIDsUnknown {

@@ -21,6 +21,9 @@ func newCRLFReader(r io.Reader) *crlfReader {
 	return &crlfReader{r: r, room: make([]byte, 32<<10)}
 }
 
+// reset begins anew with another reader.
+func (c *crlfReader) reset(r io.Reader) { *c = crlfReader{r: r, room: c.room} }
+
 // Read gives octets with CRLF line ends.
 func (c *crlfReader) Read(p []byte) (n int, err error) {
 	for n < len(p) {

@@ -204,6 +204,9 @@ func TestImportMaildir(t *testing.T) {
 	if sum := func() FolderResult { r := w.run(src); return r.Sum() }(); sum.Messages != 2 || sum.Present != 153 {
 		t.Errorf("a second time: %+v", sum)
 	}
+	if empty, info := w.mailbox("Empty"); info.Validity != 501 || info.Counts.UIDNext != 9 || len(empty) != 1 || empty[0].uid != 8 || !info.Subscribed {
+		t.Errorf("Empty: %+v, %+v", empty, info)
+	}
 	inbox, info := w.mailbox(mail.Inbox)
 	if last := inbox[len(inbox)-1]; last.uid != 2000 || info.Validity != 1_000_000 {
 		t.Errorf("the last: %+v, %+v", last, info)
@@ -308,5 +311,21 @@ func TestImportUIDs(t *testing.T) {
 	wantNew(w, w.run(src), "UIDVALIDITY changed")
 	if got, info := w.mailbox(mail.Inbox); got[3].uid != 2000 || info.Validity != 1_000_000 {
 		t.Errorf("got %+v, %+v", got[3], info)
+	}
+}
+
+// A store that was restored from a backup has new UIDVALIDITYs.
+func TestImportRenumbered(t *testing.T) {
+	w := newWorld(t)
+	src := uidMaildir(t, 3)
+	w.run(src)
+	w.restart()
+	if _, err := w.pool.Renumber(t.Context(), owner); err != nil {
+		t.Fatal(err)
+	}
+	copyInto(t, src.Dir, map[string]string{"cur/1800000000.z:2,": "A: z\n"})
+	f := w.run(src).Folders[0]
+	if f.UIDs != UIDsNew || f.Messages != 1 || f.Present != 3 || len(f.Notes) == 0 || !strings.Contains(f.Notes[0], "another UIDVALIDITY") {
+		t.Errorf("got %+v", f)
 	}
 }

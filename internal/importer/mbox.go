@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func (m Mbox) messages(ctx context.Context, known func(string) bool) iter.Seq2[M
 			return
 		}
 		defer file.Close()
-		s := newMboxScanner(file)
+		s, reader := newMboxScanner(file), newMboxReader(file)
 		times := map[string]int{} // how often a key came: a file may hold a message twice
 		for ctx.Err() == nil {
 			span, err := s.next()
@@ -80,11 +81,12 @@ func (m Mbox) messages(ctx context.Context, known func(string) bool) iter.Seq2[M
 			if n := times[span.key]; n > 1 {
 				span.key = fmt.Sprintf("%s.%d", span.key, n)
 			}
-			msg, mail, err := m.message(file, span, known)
-			if err != nil || mail && !yield(msg, nil) {
-				if err != nil {
-					yield(Message{}, err)
-				}
+			msg, isMail, err := m.message(reader, span, known)
+			if err != nil {
+				yield(Message{}, err)
+				return
+			}
+			if isMail && !yield(msg, nil) {
 				return
 			}
 		}
@@ -92,9 +94,27 @@ func (m Mbox) messages(ctx context.Context, known func(string) bool) iter.Seq2[M
 	}
 }
 
+// mboxReader reads messages, one at a time.
+type mboxReader struct {
+	file io.ReaderAt
+	from *fromReader
+	crlf *crlfReader
+}
+
+func newMboxReader(file io.ReaderAt) *mboxReader {
+	from := newFromReader(nil)
+	return &mboxReader{file, from, newCRLFReader(from)}
+}
+
+func (r *mboxReader) message(span mboxSpan) io.Reader {
+	r.from.reset(io.NewSectionReader(r.file, span.begin, span.end-span.begin))
+	r.crlf.reset(r.from)
+	return r.crlf
+}
+
 // message makes a message of a span. It is none if pine and UW-IMAP keep their
 // own affairs in it.
-func (m Mbox) message(file io.ReaderAt, span mboxSpan, known func(string) bool) (Message, bool, error) {
+func (m Mbox) message(r *mboxReader, span mboxSpan, known func(string) bool) (_ Message, isMail bool, err error) {
 	msg := Message{Key: span.key}
 	if known(span.key) {
 		return msg, true, nil
@@ -104,11 +124,8 @@ func (m Mbox) message(file io.ReaderAt, span mboxSpan, known func(string) bool) 
 		zone = time.UTC
 	}
 	msg.Date = fromDate(span.from, zone)
-	section := func() io.Reader {
-		return newCRLFReader(newFromReader(io.NewSectionReader(file, span.begin, span.end-span.begin)))
-	}
-	internal, err := readMboxFields(section(), &msg)
-	msg.Open = func() (io.ReadCloser, error) { return io.NopCloser(section()), nil }
+	internal, err := readMboxFields(r.message(span), &msg)
+	msg.Open = func() (io.ReadCloser, error) { return io.NopCloser(r.message(span)), nil }
 	return msg, !internal, err
 }
 
@@ -177,6 +194,12 @@ func newFromReader(r io.Reader) *fromReader {
 	return &fromReader{bufio.NewReaderSize(r, 32<<10), true}
 }
 
+// reset begins anew with another reader.
+func (f *fromReader) reset(r io.Reader) {
+	f.r.Reset(r)
+	f.start = true
+}
+
 // Read gives octets without the quoting.
 func (f *fromReader) Read(p []byte) (n int, err error) {
 	for n < len(p) {
@@ -205,16 +228,16 @@ func (f *fromReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// upTo cuts have behind the last line end before a ">": there may be nothing to
-// be done about the lines before.
+// upTo cuts have behind the first line end that ">" follows, or may follow: lines
+// that begin otherwise go through many at a time.
 func upTo(have []byte, start *bool) []byte {
-	for i := range have {
-		if have[i] == '\n' && (i+1 == len(have) || have[i+1] == '>') {
-			*start = true
-			return have[:i+1]
-		}
+	i := bytes.Index(have, []byte("\n>"))
+	if i < 0 {
+		*start = len(have) > 0 && have[len(have)-1] == '\n'
+		return have
 	}
-	return have
+	*start = true
+	return have[:i+1]
 }
 
 // maxQuotes bounds how many ">" are looked past.

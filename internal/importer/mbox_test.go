@@ -3,7 +3,7 @@ package importer
 import (
 	"encoding/json"
 	"fmt"
-	"os"
+	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -187,19 +187,29 @@ func FuzzMbox(f *testing.F) {
 	})
 }
 
-func BenchmarkMbox(b *testing.B) {
+// benchMbox is an mbox of messages of 7 KiB.
+func benchMbox(n int) string {
 	line := strings.Repeat("some words of a mail ", 3) + "\n"
 	var text strings.Builder
-	for i := range 2000 {
-		fmt.Fprintf(&text, "%sSubject: %d\n\n%s\n", from, i, strings.Repeat(line, 100))
+	for i := range n {
+		fmt.Fprintf(&text, "%sSubject: %d\n\n%s\n", from, i, strings.Repeat(line, 110))
 	}
-	m := mboxFile(b, text.String())
-	b.SetBytes(int64(text.Len()))
+	return text.String()
+}
+
+// BenchmarkMbox reads an mbox into a stream.
+func BenchmarkMbox(b *testing.B) {
+	text := benchMbox(2000)
+	m := mboxFile(b, text)
+	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		mboxTexts(b, m)
-	}
-	if _, err := os.Stat(m.File); err != nil {
-		b.Fatal(err)
+		folders, err := m.Folders(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := Send(b.Context(), m.Name(), folders, nil, io.Discard); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -74,7 +74,7 @@ func (s *mboxScanner) next() (mboxSpan, error) {
 // file has none.
 func (s *mboxScanner) first() error {
 	for {
-		line, err := s.line(nil)
+		line, err := s.line(false)
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (s *mboxScanner) end() (int64, error) {
 	blank := false
 	for {
 		at := s.at
-		line, err := s.line(s.noteLine)
+		line, err := s.line(true)
 		if errors.Is(err, io.EOF) {
 			s.from = ""
 			return s.at, nil
@@ -119,13 +119,13 @@ func isBlank(line []byte) bool {
 	return len(line) == 1 && line[0] == '\n' || len(line) == 2 && line[0] == '\r' && line[1] == '\n'
 }
 
-// line reads a line and shows it to note, in pieces. Of a long line only the
-// beginning is given. What is given is good until the next call.
-func (s *mboxScanner) line(note func(piece []byte, first bool)) ([]byte, error) {
+// line reads a line and takes it into the digest if told to. Of a long line only
+// the beginning is given. What is given is good until the next call.
+func (s *mboxScanner) line(note bool) ([]byte, error) {
 	line, err := s.r.ReadSlice('\n')
 	s.at += int64(len(line))
-	if note != nil && len(line) > 0 {
-		note(line, true)
+	if note && len(line) > 0 {
+		s.noteLine(line, true)
 	}
 	if !errors.Is(err, bufio.ErrBufferFull) {
 		if errors.Is(err, io.EOF) && len(line) > 0 {
@@ -138,8 +138,8 @@ func (s *mboxScanner) line(note func(piece []byte, first bool)) ([]byte, error) 
 		var more []byte
 		more, err = s.r.ReadSlice('\n')
 		s.at += int64(len(more))
-		if note != nil {
-			note(more, false)
+		if note {
+			s.noteLine(more, false)
 		}
 	}
 	if errors.Is(err, io.EOF) {
@@ -181,13 +181,15 @@ func (s *mboxScanner) noteText(text []byte) {
 		body := bytes.TrimRight(piece, "\n")
 		if len(body) > 0 {
 			for ; s.ends > 0; s.ends-- {
-				s.digest.Write([]byte{'\n'})
+				s.digest.Write(lineEnd)
 			}
 			s.digest.Write(body)
 		}
 		s.ends += len(piece) - len(body)
 	}
 }
+
+var lineEnd = []byte{'\n'} // never changed
 
 // changingField reports whether a field is one that mail programs write into mbox
 // files and change there.

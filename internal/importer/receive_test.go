@@ -136,7 +136,7 @@ func TestImportFaults(t *testing.T) {
 		for _, done := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s done %t", op, done), func(t *testing.T) {
 				for skip := range 400 {
-					if testing.Short() && skip > 6 && skip%5 != 0 {
+					if testing.Short() && skip > 6 && skip%5 != 0 || op == storetest.OpPut && skip%67 > 1 {
 						continue
 					}
 					if w := newWorld(t); !w.faultyImport(op, storetest.Fault{Err: faultOf(op, done, lost), Done: done, Skip: skip, Times: 1}) {
@@ -194,6 +194,68 @@ func (w *world) wantNames(want ...string) {
 	defer a.Release()
 	if got := names(a); !slices.Equal(got, want) {
 		w.t.Errorf("mailboxes are %q, want %q", got, want)
+	}
+}
+
+// A fault while the messages of a mailbox apart are moved, because mail came in
+// meanwhile.
+func TestMergeFaults(t *testing.T) {
+	for _, op := range []storetest.Op{storetest.OpCommit, storetest.OpShelfPut} {
+		for _, done := range []bool{false, true} {
+			skip, reached := 0, true
+			for ; reached; skip++ {
+				w := newWorld(t)
+				other := account.NewPool(w.mem, account.Options{Now: func() time.Time { return testNow }, Every: -1})
+				told := 0
+				src := uidMaildir(t, 100)
+				calls := 0
+				_, err := w.im.Import(t.Context(), owner, src, func(Progress) {
+					if told++; told == 2 { // of 100 the first 64 are in
+						deliverTo(t, other)
+						w.faulty.Fail(op, storetest.Fault{Err: faultOf(op, done, errors.New("lost")), Done: done, Skip: skip})
+						calls = w.faulty.Calls(op)
+					}
+				})
+				reached = err != nil || w.faulty.Calls(op)-calls > skip
+				if err := other.Close(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.restart()
+				w.run(src)
+				if f := w.run(src).Folders[0]; f.Present != 100 || f.Messages != 0 {
+					t.Fatalf("%s %t, %d: a third time: %+v", op, done, skip, f)
+				}
+				got, info := w.mailbox(mail.Inbox)
+				if len(got) != 101 || got[0].text != "Subject: new\r\n\r\n" || got[100].text != manyText(99) || info.Validity == 1_000_000 {
+					t.Fatalf("%s %t, %d: %d messages, %+v", op, done, skip, len(got), info)
+				}
+				w.wantNames("Archive", "Drafts", "INBOX", "Junk", "Sent", "Trash")
+			}
+			if skip < 4 {
+				t.Errorf("%s: only %d faults came", op, skip)
+			}
+		}
+	}
+}
+
+// deliverTo delivers a message as another node does.
+func deliverTo(t *testing.T, pool *account.Pool) {
+	t.Helper()
+	a, err := pool.Open(context.Background(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Release()
+	inbox, err := a.Mailbox(mail.Inbox, mail.RightPost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := pool.Keep(context.Background(), strings.NewReader("Subject: new\r\n\r\n"))
+	if err == nil {
+		_, err = inbox.Append(context.Background(), []account.NewMessage{{Content: c, Date: mail.NewInternalDate(testNow)}})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
