@@ -155,6 +155,7 @@ func (c *commands) configFile() string {
 func (c *commands) override(cfg config.Config) config.Config {
 	if c.Data != "" {
 		cfg.Data = c.Data
+		cfg.Control.Socket = "" // the configured one may be that of a server on other data
 	}
 	return cfg
 }
