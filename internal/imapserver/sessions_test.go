@@ -199,6 +199,8 @@ func TestAppend(t *testing.T) {
 	c.expect("y NO [TRYCREATE] ...")
 	c.send(strings.Repeat("x", 24) + "\r\n")
 	c.ok("NOOP")
+	c.send("z APPEND INBOX {999999999999}\r\n") // a number64 (RFC 9051 9)
+	c.expect("z NO [TOOBIG] ...")
 	// Far beyond the limit there is no waiting for the end (Apple Mail does this).
 	c.send("z APPEND INBOX {234310148+}\r\nz NOOP\r\n")
 	c.expect("z NO [TOOBIG] ...")
@@ -215,8 +217,9 @@ func TestUIDFromElsewhere(t *testing.T) {
 	d := w.login()
 	d.append("INBOX", "", sample(3))
 	c.ok("UID FETCH 3 UID", "* 3 EXISTS", "* 3 RECENT", "* 3 FETCH (UID 3)")
-	d.append("INBOX", "", sample(4))
-	c.ok("UID SEARCH UID 4", "* 4 EXISTS", "* 4 RECENT", "* SEARCH 4")
+	d.append("INBOX", "($New) ", sample(4)) // a keyword is told before the message is that bears it
+	c.ok("UID SEARCH UID 4", `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $New)`,
+		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $New \*)] ...`, "* 4 EXISTS", "* 4 RECENT", "* SEARCH 4")
 	c.ok("NOOP")
 }
 

@@ -57,9 +57,9 @@ func (s *session) storeSilently(req account.StoreRequest, args *imapwire.StoreAr
 		return err
 	}
 	b.view.FlagsAssumed(result.Changed, result.ModSeq)
-	s.tellKeywords() // silence is about the messages
 	s.link.raise(mailboxChanged)
 	if result.Modified.Empty() && result.Gone.Empty() {
+		s.tellKeywords() // silence is about the messages
 		return nil
 	}
 	gone := result.Gone
@@ -72,6 +72,7 @@ func (s *session) storeSilently(req account.StoreRequest, args *imapwire.StoreAr
 	}
 	s.follow()
 	s.storeHeld(gone, args)
+	s.tellKeywords()
 	return nil
 }
 

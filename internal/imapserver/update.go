@@ -143,6 +143,7 @@ func (s *session) tell(mayExpunge bool) error {
 		s.w.Expunge(seq)
 	}
 	if t.NewExists {
+		s.tellKeywords() // new messages may bring new ones
 		s.w.Exists(t.Exists)
 	}
 	if t.NewRecent && !s.rev2 {

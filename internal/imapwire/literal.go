@@ -7,9 +7,10 @@ import (
 	"postern/internal/mail"
 )
 
-// maxLengthDigits bounds the digits of a literal's length: what ten digits can
-// say is beyond every limit, and more of them only serve to confuse.
-const maxLengthDigits = 10
+// maxLengthDigits bounds the digits of a literal's length. What RFC 9051 calls a
+// number64 has 63 bits; eighteen digits always fit into those, and are beyond
+// every limit there is.
+const maxLengthDigits = 18
 
 // header recognises the header of a literal, "{" number ["+"] "}" line end, at
 // the end of the octets it is fed. It is the one place that knows its grammar:
