@@ -124,7 +124,8 @@ func (p *player) checkNeeds(c *client) error {
 		}
 	}
 	for _, need := range p.d.Needs {
-		if !slices.Contains(have, need) {
+		// APPENDLIMIT is there as "APPENDLIMIT=67108864".
+		if !slices.ContainsFunc(have, func(c string) bool { return c == need || strings.HasPrefix(c, need+"=") }) {
 			return &Unfit{p.target.Server, "it does not have " + need}
 		}
 	}
