@@ -199,6 +199,21 @@ func TestExportMaildir(t *testing.T) {
 	if mail.KindOf(err) != mail.AlreadyExists {
 		t.Errorf("into a directory that is not empty: %v", err)
 	}
+	for name, save := range map[string]func(string) error{
+		"maildir": func(path string) error { _, err := SaveMaildir(t.Context(), &chunks{}, path, nil); return err },
+		"mbox": func(path string) error {
+			_, err := SaveMbox(t.Context(), &chunks{}, path, MboxOptions{}, nil)
+			return err
+		},
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := save(path); mail.KindOf(err) != mail.Canceled {
+			t.Errorf("%s: a stream of nothing: %v", name, err)
+		}
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
+			t.Errorf("%s: a stream of nothing leaves %v, %v", name, left, err)
+		}
+	}
 	if _, err := (Mailboxes{Account: a, Only: []string{"nobody"}}).Folders(t.Context()); mail.KindOf(err) != mail.NotFound {
 		t.Errorf("a mailbox that is not there: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -378,12 +379,12 @@ func TestImportTwiceAtOnce(t *testing.T) {
 	w := newWorld(t)
 	src := mboxFile(t, manyMbox(3))
 	hold, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	done := make(chan error)
 	go func() {
 		_, err := w.im.Import(context.Background(), owner, src, func(p Progress) {
-			if p.Messages == 3 && hold != nil {
-				close(hold)
-				hold = nil
+			if p.Messages == 3 {
+				once.Do(func() { close(hold) })
 				<-release
 			}
 		})

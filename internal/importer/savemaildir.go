@@ -44,7 +44,7 @@ func SaveMaildir(ctx context.Context, r io.Reader, dir string, progress func(Pro
 func emptyDir(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return os.MkdirAll(dir, 0o700)
+		return nil // it is made when the stream begins
 	}
 	if err == nil && len(entries) > 0 {
 		err = mail.Errorf(mail.AlreadyExists, "%s is not empty: an export goes into a new directory", dir)
@@ -74,7 +74,7 @@ func (s *maildirSink) last() *FolderResult { return &s.result.Folders[len(s.resu
 
 func (s *maildirSink) begin(h hello) error {
 	s.told.Total = h.Total
-	return nil
+	return os.MkdirAll(s.dir, 0o700)
 }
 
 // diskName is the name of a folder's directory, "" for INBOX.

@@ -47,6 +47,9 @@ func SaveMbox(ctx context.Context, r io.Reader, file string, o MboxOptions, prog
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
+		if len(s.result.Folders) == 0 { // nothing came
+			err = errors.Join(err, os.Remove(part))
+		}
 		return s.result, err
 	}
 	return s.result, os.Rename(part, file)
