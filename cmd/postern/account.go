@@ -47,6 +47,21 @@ type named struct {
 	Password string `json:",omitempty"`
 }
 
+// onAccount makes an operation of what is to be done with an account that is there.
+func onAccount(do func(ctx context.Context, in *instance, identity store.Identity, args named, out *answer) error) operation {
+	return func(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
+		args, err := decode[named](raw)
+		if err != nil {
+			return err
+		}
+		identity, err := in.find(ctx, args.Account)
+		if err != nil {
+			return err
+		}
+		return do(ctx, in, identity, args, out)
+	}
+}
+
 // Run adds the account.
 func (a accountAddCommand) Run(ctx context.Context, c *commands, t *terminal) error {
 	password, err := t.newPassword(a.Address)
@@ -136,18 +151,12 @@ func (a accountPasswdCommand) Run(ctx context.Context, c *commands, t *terminal)
 	return c.administer(ctx, "account-passwd", named{Account: a.Address, Password: password}, nil, t.printing)
 }
 
-func accountPasswd(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
-	args, err := decode[named](raw)
+func accountPasswd(ctx context.Context, in *instance, identity store.Identity, args named, out *answer) error {
+	record, err := auth.SetPassword(identity.Credentials, args.Password, auth.DefaultArgon2())
 	if err != nil {
 		return err
 	}
-	identity, err := in.find(ctx, args.Account)
-	if err != nil {
-		return err
-	}
-	if identity.Credentials, err = auth.SetPassword(identity.Credentials, args.Password, auth.DefaultArgon2()); err != nil {
-		return err
-	}
+	identity.Credentials = record
 	if _, err := in.store.Directory().Update(ctx, identity); err != nil {
 		return err
 	}
@@ -167,15 +176,7 @@ func (a accountRenameCommand) Run(ctx context.Context, c *commands, t *terminal)
 	return c.administer(ctx, "account-rename", named{Account: a.From, To: a.To}, nil, t.printing)
 }
 
-func accountRename(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
-	args, err := decode[named](raw)
-	if err != nil {
-		return err
-	}
-	identity, err := in.find(ctx, args.Account)
-	if err != nil {
-		return err
-	}
+func accountRename(ctx context.Context, in *instance, identity store.Identity, args named, out *answer) error {
 	to, err := in.rules.Parse(args.To)
 	if err != nil {
 		return err
@@ -199,15 +200,7 @@ func (a accountRemoveCommand) Run(ctx context.Context, c *commands, t *terminal)
 	return c.administer(ctx, "account-remove", named{Account: a.Address}, nil, t.printing)
 }
 
-func accountRemove(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
-	args, err := decode[named](raw)
-	if err != nil {
-		return err
-	}
-	identity, err := in.find(ctx, args.Account)
-	if err != nil {
-		return err
-	}
+func accountRemove(ctx context.Context, in *instance, identity store.Identity, args named, out *answer) error {
 	// The name first, so that nobody signs in and no mail comes while it goes.
 	if err := in.store.Directory().Remove(ctx, identity.ID); err != nil {
 		return err

@@ -81,11 +81,7 @@ func exportMail(ctx context.Context, in *instance, raw json.RawMessage, _ io.Rea
 	if err != nil {
 		return err
 	}
-	identity, err := in.find(ctx, args.Account)
-	if err != nil {
-		return err
-	}
-	acct, err := in.pool.Open(ctx, identity.ID)
+	acct, err := in.open(ctx, args.Account)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,15 @@ func (m mailboxDeleteCommand) Run(ctx context.Context, c *commands, t *terminal)
 	return c.administer(ctx, "mailbox-delete", mailboxArgs{Account: m.Account, Mailbox: m.Mailbox}, nil, t.printing)
 }
 
+// open opens the account of that address. It wants a Release.
+func (in *instance) open(ctx context.Context, address string) (*account.Account, error) {
+	identity, err := in.find(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return in.pool.Open(ctx, identity.ID)
+}
+
 // onMailboxes makes an operation of what is to be done with an open account.
 func onMailboxes(do func(ctx context.Context, acct *account.Account, args mailboxArgs, out *answer) error) operation {
 	return func(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
@@ -83,11 +92,7 @@ func onMailboxes(do func(ctx context.Context, acct *account.Account, args mailbo
 		if err != nil {
 			return err
 		}
-		identity, err := in.find(ctx, args.Account)
-		if err != nil {
-			return err
-		}
-		acct, err := in.pool.Open(ctx, identity.ID)
+		acct, err := in.open(ctx, args.Account)
 		if err != nil {
 			return err
 		}

@@ -21,9 +21,9 @@ import (
 var operations = map[string]operation{
 	"account-add":    accountAdd,
 	"account-list":   accountList,
-	"account-passwd": accountPasswd,
-	"account-rename": accountRename,
-	"account-remove": accountRemove,
+	"account-passwd": onAccount(accountPasswd),
+	"account-rename": onAccount(accountRename),
+	"account-remove": onAccount(accountRemove),
 	"alias-add":      aliasAdd,
 	"alias-list":     aliasList,
 	"alias-remove":   aliasRemove,

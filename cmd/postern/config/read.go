@@ -132,17 +132,29 @@ func (r *reader) line(p *unstable.Parser, raw unstable.Range) int {
 	return bytes.Count(r.data[:min(int(raw.Offset), len(r.data))], []byte{'\n'}) + 1
 }
 
+// find walks down from root to the field that a dotted key names.
+func (r *reader) find(root reflect.Value, key []string, line int) (reflect.Value, bool) {
+	v := root
+	for i, k := range key {
+		f, ok := reflect.Value{}, false
+		if v.Kind() == reflect.Struct {
+			f, ok = field(v, k)
+		}
+		if !ok {
+			r.unknown(v, strings.Join(key[:i], "."), k, line)
+			return reflect.Value{}, false
+		}
+		v = f
+	}
+	return v, true
+}
+
 // table finds what [a.b] names.
 func (r *reader) table(root reflect.Value, key []string, line int) (reflect.Value, string) {
 	path := strings.Join(key, ".")
-	v := root
-	for i, k := range key {
-		f, ok := field(v, k)
-		if !ok {
-			r.unknown(v, strings.Join(key[:i], "."), k, line)
-			return reflect.Value{}, ""
-		}
-		v = f
+	v, ok := r.find(root, key, line)
+	if !ok {
+		return reflect.Value{}, ""
 	}
 	if isListeners(v) {
 		r.mistake(line, "%s may be given several times: write [[%s]]", path, path)
@@ -159,14 +171,9 @@ func (r *reader) table(root reflect.Value, key []string, line int) (reflect.Valu
 // arrayTable finds what [[a.b]] names and adds an element to it.
 func (r *reader) arrayTable(root reflect.Value, key []string, line int) (reflect.Value, string) {
 	path := strings.Join(key, ".")
-	v := root
-	for i, k := range key {
-		f, ok := field(v, k)
-		if !ok {
-			r.unknown(v, strings.Join(key[:i], "."), k, line)
-			return reflect.Value{}, ""
-		}
-		v = f
+	v, ok := r.find(root, key, line)
+	if !ok {
+		return reflect.Value{}, ""
 	}
 	if !isListeners(v) {
 		r.mistake(line, "%s is given once: write [%s]", path, path)
