@@ -84,6 +84,7 @@ func (m *model) applyMailbox(box *mailbox, c *mail.Change) {
 		box.recent -= min(box.recent, uint32(fresh))
 	case mail.MessagesPurged:
 		box.rowsDirty = true
+		box.forgotten = max(box.forgotten, e.Through)
 		for _, id := range e.IDs {
 			m.refs.add(id, -1)
 		}

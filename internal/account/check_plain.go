@@ -143,10 +143,15 @@ func (a *plainAccount) applyRows(box *plainMailbox, c *mail.Change) (wrong []str
 			expunge(uid, e.At)
 		}
 	case mail.MessagesPurged:
+		box.forgotten = max(box.forgotten, e.Through)
 		i := 0
 		for uid := range e.UIDs.All() {
-			if g, ok := box.gone[uid]; !ok || g.ID != e.IDs[i] {
+			g, ok := box.gone[uid]
+			if !ok || g.ID != e.IDs[i] {
 				say("UID %d is purged and is not an expunged row of message %d", uid, e.IDs[i])
+			}
+			if g.by > e.Through {
+				say("UID %d is purged and was expunged by change %d, above %d", uid, g.by, e.Through)
 			}
 			delete(box.gone, uid)
 			box.held--

@@ -86,6 +86,15 @@ func (d *decoder) version(want byte) {
 	}
 }
 
+// versionUpTo reads a version octet from 1 to latest.
+func (d *decoder) versionUpTo(latest byte) byte {
+	v := d.byte()
+	if d.err == nil && (v == 0 || v > latest) {
+		d.fail("its version is unknown")
+	}
+	return v
+}
+
 // count reads the number of elements of which each takes at least size octets.
 func (d *decoder) count(size int) int {
 	n := d.uint()

@@ -45,6 +45,14 @@ func (s *Selection) StoreFlags(ctx context.Context, r StoreRequest) (StoreResult
 	return done, nil
 }
 
+// asksPresence reports whether a STORE is to be made only where none of its
+// keywords is there: "use of UNCHANGEDSINCE with a modification sequence of 0
+// always fails if the metadata item exists", and system flags always do (RFC 7162
+// 3.1.3, example 8). It is how clients share out work by a keyword.
+func (r *StoreRequest) asksPresence() bool {
+	return r.UnchangedSince != nil && *r.UnchangedSince == 0 && r.Op != mail.SetFlags && r.Flags.System == 0
+}
+
 func readOnly() error { return mail.Errorf(mail.ReadOnly, "the mailbox is selected read-only") }
 
 func (p *plan) storeFlags(box *mailbox, r *StoreRequest) (StoreResult, error) {
@@ -54,8 +62,9 @@ func (p *plan) storeFlags(box *mailbox, r *StoreRequest) (StoreResult, error) {
 	}
 	var done StoreResult
 	c := flagChange{plan: p, op: p.a.flags.applier(r.Op, r.Flags), after: o.counts}
+	presence := r.asksPresence()
 	o.eachFlags(r.UIDs, func(uid mail.UID, flags FlagsID, modSeq mail.ModSeq) {
-		if r.UnchangedSince != nil && modSeq > *r.UnchangedSince {
+		if r.UnchangedSince != nil && modSeq > *r.UnchangedSince && !(presence && !p.a.flags.bears(flags, r.Flags)) {
 			done.Modified = done.Modified.Append(uid)
 		} else {
 			c.add(uid, flags)

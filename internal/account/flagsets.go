@@ -81,6 +81,11 @@ func (t *flagTable) get(id FlagsID) flagSet { return (*t.sets.Load())[id] }
 
 func (t *flagTable) system(id FlagsID) mail.SystemFlags { return t.get(id).flags.System }
 
+// bears reports whether a set has any of the keywords of f.
+func (t *flagTable) bears(id FlagsID, f mail.Flags) bool {
+	return slices.ContainsFunc(f.Keywords, t.get(id).flags.HasKeyword)
+}
+
 // applier gives what a set becomes by an operation, working out each set once.
 type applier struct {
 	t     *flagTable

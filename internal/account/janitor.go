@@ -124,6 +124,8 @@ func (p *plan) purge(box *mailbox, uids mail.UIDSet, bodies map[mail.MessageID]m
 		id := page.id(i)
 		e.UIDs = e.UIDs.Append(mail.UID(page.uid[i]))
 		e.IDs = append(e.IDs, id)
+		_, by := page.expungedAt(i)
+		e.Through = max(e.Through, by)
 		if p.base[id]+p.model.refs.delta[id]+p.refs[id] <= 0 {
 			p.drop = append(p.drop, id)
 			if ref, ok := bodies[id]; ok {

@@ -20,7 +20,7 @@ const (
 const (
 	pageVersion    = 1
 	rootVersion    = 1
-	mailboxVersion = 1
+	mailboxVersion = 2 // 1 had no forgotten
 )
 
 // encodePage writes a page of rows:
@@ -184,6 +184,7 @@ type mailboxState struct {
 	deletedAt int64       // 0: not deleted
 	held      uint32      // expunged rows
 	heldSince int64       // no later than the first of them was expunged; 0: there are none
+	forgotten mail.ModSeq // expunges above it are those of the expunged rows, no others
 }
 
 func (m *mailboxState) encode() []byte {
@@ -197,19 +198,23 @@ func (m *mailboxState) encode() []byte {
 	b = appendUint(b, uint64(m.recent))
 	b = appendInt(b, m.deletedAt)
 	b = appendUint(b, uint64(m.held))
-	return appendInt(b, m.heldSince)
+	b = appendInt(b, m.heldSince)
+	return appendUint(b, uint64(m.forgotten))
 }
 
 func decodeMailbox(data []byte) (*mailboxState, error) {
 	d := decoder{what: "a mailbox's page", b: data}
-	d.version(mailboxVersion)
+	version := d.versionUpTo(mailboxVersion)
 	m := &mailboxState{
 		name: d.string(), validity: mail.UIDValidity(d.uint32()), use: mail.SpecialUse(d.uint32()),
 		counts: d.counts(), highest: mail.ModSeq(d.uint()), last: mail.ModSeq(d.uint()),
 		claimed: mail.UID(d.uint32()), recent: d.uint32(), deletedAt: d.int(),
 		held: d.uint32(), heldSince: d.int(),
 	}
-	if m.last > maxModSeq || m.highest > m.last {
+	if m.forgotten = m.highest; version > 1 {
+		m.forgotten = mail.ModSeq(d.uint())
+	}
+	if m.last > maxModSeq || m.highest > m.last || m.forgotten > m.last {
 		d.fail("a ModSeq is out of range")
 	}
 	return m, d.done()

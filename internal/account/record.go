@@ -23,7 +23,7 @@ const (
 	kindAdded eventKind = iota + 1
 	kindFlags
 	kindExpunged
-	kindPurged
+	kindPurgedOnce // as kindPurged, without what was expunged last: read, and not written any more
 	kindRecent
 	kindCreated
 	kindRenamed
@@ -31,6 +31,7 @@ const (
 	kindSpecialUse
 	kindSubscribed
 	kindValidity
+	kindPurged
 )
 
 // encodeRecord writes changes, which follow one another.
@@ -105,6 +106,7 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 		kind = kindPurged
 		b = appendUIDs(b, e.UIDs)
 		b = appendIDs(b, e.IDs)
+		b = appendUint(b, uint64(e.Through))
 	case mail.RecentClaimed:
 		kind = kindRecent
 		b = appendUint(b, uint64(e.Below))
@@ -231,10 +233,15 @@ func (c *logged) event(d *decoder) mail.Event {
 	case kindExpunged:
 		at := d.int()
 		return mail.MessagesExpunged{At: at, UIDs: d.uids()}
-	case kindPurged:
-		e := mail.MessagesPurged{UIDs: d.uids(), IDs: d.ids()}
+	case kindPurged, kindPurgedOnce:
+		e := mail.MessagesPurged{UIDs: d.uids(), IDs: d.ids(), Through: c.modSeq}
 		if e.UIDs.Len() != len(e.IDs) {
 			d.fail("it names not as many messages as UIDs")
+		}
+		if c.kind == kindPurged {
+			if e.Through = mail.ModSeq(d.uint()); e.Through >= c.modSeq {
+				d.fail("it purges what is expunged later")
+			}
 		}
 		return e
 	case kindRecent:

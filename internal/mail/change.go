@@ -63,6 +63,10 @@ type MessagesExpunged struct {
 type MessagesPurged struct {
 	UIDs UIDSet
 	IDs  []MessageID // of UIDs, in their order: whoever counts references needs no rows
+
+	// Through is the highest ModSeq of the Changes that expunged them: what the
+	// mailbox lost since then it still knows.
+	Through ModSeq
 }
 
 // RecentClaimed says that messages below Below were shown to a session as
