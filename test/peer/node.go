@@ -131,3 +131,14 @@ func (n *Node) AddAccount(t testing.TB, name string) (password string) {
 	n.newAccount(t, name, accountPassword)
 	return accountPassword
 }
+
+// Wrapper makes a directory for PATH in which "postern" is this one, with its configuration.
+func (n *Node) Wrapper(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	script := fmt.Sprintf("#!/bin/sh\nexec '%s' --config '%s' \"$@\"\n", n.binary, n.config)
+	if err := os.WriteFile(filepath.Join(dir, "postern"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

@@ -23,7 +23,7 @@ import (
 type Postfix struct {
 	SMTP string // host:port
 
-	root, dir string // dir is below root
+	root, dir string        // dir is below root
 	log       *lockedBuffer // what master itself says
 }
 
@@ -51,6 +51,15 @@ func NewPostfix(t testing.TB) *Postfix {
 // Socket is the path of private/NAME in the queue directory, where Debian's chrooted lmtp client finds it as
 // unix:private/NAME.
 func (p *Postfix) Socket(name string) string { return filepath.Join(p.dir, "queue", "private", name) }
+
+// File puts a file beside main.cf and returns its path as main.cf has to name it. It may be called before Start.
+func (p *Postfix) File(t testing.TB, name string, content []byte) string {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, "etc", name), content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return p.inside() + "/etc/" + name
+}
 
 // PostfixUser is the number of the user (and group) its services run as.
 const PostfixUser = 64103

@@ -5,24 +5,33 @@ package postfix_test
 import (
 	"fmt"
 	"net/textproto"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"postern/internal/testenv"
 	"postern/test/peer"
 )
 
-// settings are those of docs/postfix.md; %s is the transport.
-const settings = `
-virtual_mailbox_domains = example.org, catch.example.org
-virtual_mailbox_maps = static:all
-virtual_transport = %s
-lmtp_line_length_limit = 0
-cleanup_replace_stray_cr_lf = no
-message_size_limit = 67108864
-smtputf8_enable = yes
-`
+// documented returns the settings that docs/postfix.md shows under a name.
+func documented(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(testenv.ModuleRoot(), "docs", "postfix.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "<!-- tested: "+name+" -->\n```\n")
+	settings, _, closed := strings.Cut(after, "```")
+	if !found || !closed {
+		t.Fatalf("docs/postfix.md has no settings called %q", name)
+	}
+	return settings
+}
+
+// documentedTransport is what the settings of docs/postfix.md deliver to.
+const documentedTransport = "lmtp:unix:private/postern-lmtp"
 
 // house is a Postern and a Postfix that delivers to it.
 type house struct {
@@ -36,10 +45,10 @@ func bySocket(t *testing.T, more string) *house {
 	t.Helper()
 	postfix := peer.NewPostfix(t)
 	listener := fmt.Sprintf("[[listen.lmtp]]\naddress = %q\nowner = \"%d\"\ngroup = \"%[2]d\"\nmode = \"0600\"\n",
-		"unix:"+postfix.Socket("postern"), peer.PostfixUser)
+		"unix:"+postfix.Socket("postern-lmtp"), peer.PostfixUser)
 	postern := peer.NewNode(t, filepath.Join(t.TempDir(), "data"), listener)
 	postern.Start(t)
-	postfix.Start(t, fmt.Sprintf(settings, "lmtp:unix:private/postern")+more)
+	postfix.Start(t, documented(t, "main.cf")+more)
 	return &house{t, postern, postfix}
 }
 
@@ -50,7 +59,11 @@ func byRecorder(t *testing.T, more string) (*house, *recorder) {
 	postern := peer.NewNode(t, filepath.Join(t.TempDir(), "data"), "")
 	postern.Start(t)
 	tape := record(t, postern.LMTP)
-	postfix.Start(t, fmt.Sprintf(settings, "lmtp:inet:"+tape.address())+more)
+	settings := documented(t, "main.cf")
+	if !strings.Contains(settings, documentedTransport) {
+		t.Fatalf("docs/postfix.md delivers elsewhere than to %s", documentedTransport)
+	}
+	postfix.Start(t, strings.Replace(settings, documentedTransport, "lmtp:inet:"+tape.address(), 1)+more)
 	return &house{t, postern, postfix}, tape
 }
 

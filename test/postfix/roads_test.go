@@ -3,11 +3,15 @@ package postfix_test
 import (
 	"fmt"
 	"net/textproto"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"postern/internal/testenv"
 	"postern/test/peer"
 )
 
@@ -19,11 +23,11 @@ func TestRecipients(t *testing.T) {
 	jörg := h.account("jörg@example.org")
 	h.postern.Command(t, "mailbox", "create", "ann@example.org", "Lists")
 	h.postern.Command(t, "alias", "add", "both@example.org", "ann@example.org", "bob@example.org")
-	h.postern.Command(t, "alias", "add", "@catch.example.org", "bob@example.org")
+	h.postern.Command(t, "alias", "add", "@example.com", "bob@example.org")
 
 	h.submit("bob@example.org", []string{
 		"ann@example.org", "nobody@example.org", "ann+Lists@example.org", "ann+none@example.org", "both@example.org",
-		"whoever@catch.example.org",
+		"whoever@example.com",
 	}, head+"to many\r\n")
 	annTo, bobTo := recipients(ann), recipients(bob)
 	h.until("every copy", func() bool { return len(annTo("INBOX")) >= 3 && len(bobTo("INBOX")) >= 3 })
@@ -34,7 +38,7 @@ func TestRecipients(t *testing.T) {
 		t.Errorf("Ann's Lists has mail for %q, want %q", got, want)
 	}
 	// The bounce went to the sender, who is Bob.
-	if got, want := bobTo("INBOX"), []string{"bob@example.org", "both@example.org", "whoever@catch.example.org"}; !slices.Equal(got, want) {
+	if got, want := bobTo("INBOX"), []string{"bob@example.org", "both@example.org", "whoever@example.com"}; !slices.Equal(got, want) {
 		t.Errorf("Bob's INBOX has mail for %q, want %q", got, want)
 	}
 	for _, m := range bob("INBOX") {
@@ -74,15 +78,56 @@ func recipients(read func(string) []peer.Message) func(mailbox string) []string 
 
 // TestUnknownRecipientAtTheDoor has Postfix ask Postern before it takes mail in, as docs/postfix.md shows.
 func TestUnknownRecipientAtTheDoor(t *testing.T) {
-	h := bySocket(t, `
-smtpd_recipient_restrictions = reject_unauth_destination, reject_unverified_recipient
-unverified_recipient_reject_code = 550
-`)
+	h := bySocket(t, documented(t, "verify")+stranger)
 	read := h.account("ann@example.org")
 	if got := h.submit("f@example.net", []string{"nobody@example.org", "ann@example.org"}, head); !slices.Equal(got, []int{550, 250}) {
 		t.Errorf("RCPT was answered %d, want 550 and 250", got)
 	}
 	h.await(read, "INBOX", 1) // and nothing was stored by asking
+}
+
+// stranger makes the test a client that may not send anywhere.
+const stranger = "mynetworks = 192.0.2.1\naddress_verify_poll_delay = 1s\n"
+
+// TestListOfRecipients makes the list of docs/postfix.md by the command there.
+func TestListOfRecipients(t *testing.T) {
+	const list = "/etc/postfix/postern-recipients"
+	postfix := peer.NewPostfix(t)
+	postern := peer.NewNode(t, filepath.Join(t.TempDir(), "data"), "")
+	postern.Start(t)
+	for _, name := range []string{"ann@example.org", "bob@example.org"} {
+		postern.AddAccount(t, name)
+	}
+	postern.Command(t, "alias", "add", "both@example.org", "ann@example.org", "bob@example.org")
+	postern.Command(t, "alias", "add", "@example.com", "bob@example.org")
+
+	text, err := os.ReadFile(filepath.Join(testenv.ModuleRoot(), "docs", "postfix.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "\n    (postern account list;")
+	command, _, found := strings.Cut("(postern account list;"+after, " > "+list)
+	if !found {
+		t.Fatal("docs/postfix.md has no command that makes " + list)
+	}
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Env = append(os.Environ(), "PATH="+postern.Wrapper(t)+":"+os.Getenv("PATH"))
+	made, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	inside := postfix.File(t, "postern-recipients", made)
+	settings := strings.Replace(documented(t, "main.cf"), documentedTransport, "lmtp:inet:"+postern.LMTP, 1)
+	postfix.Start(t, settings+strings.Replace(documented(t, "map"), list, inside, 1)+stranger+
+		"smtpd_recipient_restrictions = reject_unauth_destination\n")
+	h := &house{t, postern, postfix}
+	got := h.submit("f@example.net", []string{
+		"ann@example.org", "nobody@example.org", "both@example.org", "any@example.com", "bob+detail@example.org", "x@elsewhere.example",
+	}, head)
+	if want := []int{250, 550, 250, 250, 250, 454}; !slices.Equal(got, want) {
+		t.Errorf("RCPT was answered %d, want %d; the list is\n%s", got, want, made)
+	}
+	h.until("an empty queue", func() bool { return len(h.postfix.Queued(t)) == 0 })
 }
 
 // TestPosternIsDown: mail waits in Postfix and is delivered once.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ const testTimeout = "15m"
 // nothing in them; it is built into the Postern they start instead. Their results depend on more than Go files, so
 // they are never taken from go test's cache.
 func outside(pkg string) bool {
-	return pkg == "postern/test" || strings.HasPrefix(pkg, "postern/test/peer") || strings.HasPrefix(pkg, "postern/test/clients")
+	return slices.Contains([]string{"postern/test", "postern/test/peer", "postern/test/clients", "postern/test/postfix", "postern/test/crash"}, pkg)
 }
 
 // goTest runs the tests of the packages named, or of all, those inside first.
