@@ -4,7 +4,6 @@ package test
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,15 +38,7 @@ func playAll(t *testing.T, server *peer.Server) {
 }
 
 func play(t *testing.T, server *peer.Server, path string) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := dialogue.Parse(path, text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = dialogue.Play(t.Context(), d, dialogue.Target{
+	err := dialogue.Play(t.Context(), parse(t, path), dialogue.Target{
 		Server: server.Name, Plain: server.Plain, TLS: server.TLS, TLSConfig: server.TLSConfig(t),
 		NewAccount: func() (string, string) { return server.NewAccount(t) },
 	})
