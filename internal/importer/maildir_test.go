@@ -329,3 +329,19 @@ func TestImportRenumbered(t *testing.T) {
 		t.Errorf("got %+v", f)
 	}
 }
+
+func FuzzUIDList(f *testing.F) {
+	f.Add([]byte("3 V1 N2 G00\n1 W2 :a\n"))
+	f.Add([]byte("1 77 3\n2 1.s\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := readUIDList(filepath.Join(files(t, map[string]string{"list": string(data)}), "list"))
+		if err != nil {
+			return
+		}
+		for base, uid := range list.uids {
+			if base == "" || uid == 0 || uid >= list.next {
+				t.Errorf("%q has UID %d, UIDNEXT is %d", base, uid, list.next)
+			}
+		}
+	})
+}
