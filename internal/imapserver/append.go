@@ -16,6 +16,7 @@ func (s *session) append(c *command) error {
 	if !s.r.ExpectAppendMailbox(&name) {
 		return s.r.Err()
 	}
+	supplied := s.r.Denormalized()
 	mailbox, err := s.account.Mailbox(name, mail.RightInsert)
 	if err != nil {
 		return tryCreate(err)
@@ -41,6 +42,8 @@ func (s *session) append(c *command) error {
 	if err != nil {
 		return tryCreate(err)
 	}
+	info := mailbox.Info()
+	s.tellOldName(supplied, &info)
 	s.tally.appended++
 	s.srv.count.appended.Add()
 	c.done("APPENDUID "+strconv.FormatUint(uint64(added.Validity), 10)+" "+added.UIDs.String(), "appended")

@@ -9,9 +9,14 @@ func (s *session) deleteMailbox(*command) error {
 	if !s.r.ExpectMailboxArgs(&name) {
 		return s.r.Err()
 	}
+	supplied := s.r.Denormalized()
 	own := s.box != nil && s.box.sel.Info().Name == name
 	if err := s.account.DeleteMailbox(s.ctx, name); err != nil {
 		return err
+	}
+	if supplied != "" && s.rev2 {
+		e := listEntry{name: name, oldName: supplied} // RFC 9051 6.3.5: \NonExistent
+		s.w.List(e.data())
 	}
 	if own {
 		s.deselect()

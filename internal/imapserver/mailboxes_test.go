@@ -65,6 +65,11 @@ func TestOldName(t *testing.T) {
 	c.ok("RENAME \"ü\" \"o\u0308\"", "* LIST (\\HasNoChildren) \"/\" \"ö\" (OLDNAME (\"ü\"))")
 	c.ok("RENAME \"o\u0308\" a", "* LIST (\\HasNoChildren) \"/\" \"a\" (OLDNAME (\"o\u0308\"))")
 	c.ok("CREATE \"ä\"")
+	// RFC 9051 8 shows it for INBOX, 6.3.12 wants it of APPEND and 6.3.5 of DELETE.
+	c.ok("EXAMINE inbox", "* OK [CLOSED] ...", "* FLAGS ...", "* OK ...", "* 0 EXISTS", "* OK ...", "* OK ...",
+		`* LIST (\HasNoChildren) "/" INBOX (OLDNAME ("inbox"))`)
+	c.ok("APPEND \"a\u0308\" {1+}\r\nx", "* LIST (\\HasNoChildren) \"/\" \"ä\" (OLDNAME (\"a\u0308\"))")
+	c.ok("DELETE \"a\u0308\"", "* LIST (\\NonExistent) \"/\" \"ä\" (OLDNAME (\"a\u0308\"))")
 }
 
 func TestList(t *testing.T) {

@@ -23,20 +23,21 @@ func (r *Reader) Mailbox(dst *string) bool {
 	if !ok {
 		return r.refuse(mail.Cannot, "a mailbox name is %s", nameForm(r.UTF8))
 	}
+	if strings.EqualFold(name, mail.Inbox) && len(name) == len(mail.Inbox) {
+		name = mail.Inbox
+	}
 	r.supplied = ""
 	if r.UTF8 && name != string(text) {
 		r.supplied = string(text)
-	}
-	if strings.EqualFold(name, mail.Inbox) && len(name) == len(mail.Inbox) {
-		name = mail.Inbox
 	}
 	*dst = name
 	return true
 }
 
 // Denormalized gives the mailbox name that was read last as the client wrote it,
-// if its UTF-8 was not normalised, and "" otherwise: what LIST calls OLDNAME
-// (RFC 9051 6.3.9.7).
+// if its UTF-8 was not normalised or it was INBOX in another case, and ""
+// otherwise: what LIST calls OLDNAME (RFC 9051 6.3.9.7; the example in 8 has
+// "inbox").
 func (r *Reader) Denormalized() string { return r.supplied }
 
 // ExpectMailbox demands a mailbox's name.
