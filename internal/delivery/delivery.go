@@ -170,16 +170,26 @@ func (a *Agent) appendTo(ctx context.Context, m Mail, r Recipient, t target, con
 		return err
 	}
 	defer acct.Release()
-	box, err := a.mailbox(acct, t.detail)
-	if err != nil {
-		return err
+	for tries := 0; ; tries++ {
+		box, err := a.mailbox(acct, t.detail)
+		if err != nil {
+			return err
+		}
+		now := a.o.Now()
+		_, err = box.Append(ctx, []account.NewMessage{{
+			Content: content, Prefix: a.trace(m, r, now), Date: mail.NewInternalDate(now),
+		}})
+		if tries == lookups || mail.KindOf(err) != mail.NotFound || err == nil {
+			return err
+		}
+		// Somebody deleted the mailbox, or put another in its place, since it
+		// was looked up: that is no reason to bounce the mail.
 	}
-	now := a.o.Now()
-	_, err = box.Append(ctx, []account.NewMessage{{
-		Content: content, Prefix: a.trace(m, r, now), Date: mail.NewInternalDate(now),
-	}})
-	return err
 }
+
+// lookups is how often a mailbox is looked up again that was deleted before the
+// mail came in.
+const lookups = 10
 
 // mailbox gives the mailbox that a detail names where there is one to which mail
 // may be delivered, and INBOX otherwise.

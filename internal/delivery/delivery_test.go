@@ -252,6 +252,41 @@ func TestRepeatOfAnUnsureDelivery(t *testing.T) {
 	}
 }
 
+// TestMailboxDeletedMeanwhile deletes and makes the mailbox of a detail while mail
+// comes for it: all of it arrives, there or in INBOX, and none is refused.
+func TestMailboxDeletedMeanwhile(t *testing.T) {
+	h := newHouse(t)
+	acct, err := h.pool.Open(t.Context(), h.ids["ann@x.test"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer acct.Release()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := acct.CreateMailbox(t.Context(), "Now", 0); err != nil {
+				t.Error(err)
+			}
+			if err := acct.DeleteMailbox(t.Context(), "Now"); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for range 300 {
+		if _, outcomes := h.deliver(body, "ann+Now@x.test"); outcomes[0] != nil {
+			t.Error(outcomes[0])
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
 // failingReader gives some octets and then fails.
 type failingReader struct{ r io.Reader }
 
