@@ -147,6 +147,12 @@ func (h *house) await(read func(string) []peer.Message, mailbox string, n int) [
 	return messages
 }
 
+// emptyQueue waits until Postfix has handed everything on.
+func (h *house) emptyQueue() {
+	h.t.Helper()
+	h.until("an empty queue", func() bool { return len(h.postfix.Queued(h.t)) == 0 })
+}
+
 // until asks again and again until it is so.
 func (h *house) until(what string, so func() bool) {
 	h.t.Helper()

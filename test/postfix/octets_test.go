@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"postern/test/peer"
 )
 
 // head is a header that Postfix has nothing to add to.
@@ -32,12 +34,17 @@ func TestOctets(t *testing.T) {
 		{"CRs before a line end", "a\r\r\n\r\r\n", "a\r\n\r\n"}, // are taken away
 		{"10 MB in base64", attachment(10 << 20), same},
 	}
-	for i, c := range cases {
+	for _, c := range cases {
 		h.submit("f@example.net", []string{"ann@example.org"}, head+c.body)
-		// One at a time, so that the order on the wire is that of the cases.
-		message := h.await(read, "INBOX", i+1)[i]
-		wire := tape.contents()[i]
-		trace, body := split(t, message.Body)
+		h.emptyQueue() // one at a time, so that they come in the order of the cases
+	}
+	wires, messages := tape.contents(), h.await(read, "INBOX", len(cases))
+	if len(wires) != len(cases) {
+		t.Fatalf("there were %d messages on the wire, want %d", len(wires), len(cases))
+	}
+	for i, c := range cases {
+		wire := wires[i]
+		trace, body := split(t, messages[i].Body)
 		if body != wire {
 			t.Errorf("%s: on the wire were %d octets, IMAP gives %d: %.200q and %.200q", c.name, len(wire), len(body), wire, body)
 		}
@@ -65,6 +72,7 @@ func TestOctets(t *testing.T) {
 	if !slices.ContainsFunc(tape.pieces(), func(p string) bool { return strings.HasSuffix(p, "\r\n.\r\nQUIT\r\n") }) {
 		t.Error("Postfix did not send QUIT with the final dot: lmtpserver's receipts were made for that")
 	}
+	lineEndingInCR(t, h, tape, read)
 }
 
 // attachment is a body of about n octets as mail programs send files.
@@ -81,15 +89,14 @@ func attachment(n int) string {
 	return b.String()
 }
 
-// TestLineEndingInCR: a message that ends in CR CR LF gets to Postern only from a program on Postfix's own machine;
-// an SMTP client's CRs are taken away.
-func TestLineEndingInCR(t *testing.T) {
-	h, tape := byRecorder(t, "")
-	read := h.account("ann@example.org")
+// lineEndingInCR: a message that ends in CR CR LF gets to Postern only from a program on Postfix's own machine; an SMTP
+// client's CRs are taken away.
+func lineEndingInCR(t *testing.T, h *house, tape *recorder, read func(string) []peer.Message) {
+	before := len(tape.contents())
 	h.postfix.Drop(t, "f@example.net", "ann@example.org", []string{"From: f@example.net", "", "a\rb\r", "\x00", ".", "end\r"})
-	message := h.await(read, "INBOX", 1)[0]
+	message := h.await(read, "INBOX", before+1)[before]
 	_, body := split(t, message.Body)
-	if wire := tape.contents()[0]; body != wire {
+	if wire := tape.contents()[before]; body != wire {
 		t.Errorf("on the wire was %q, IMAP gives %q", wire, body)
 	}
 	if want := "\r\n\r\na\rb\r\r\n\x00\r\n.\r\nend\r\r\n"; !strings.HasSuffix(body, want) {
