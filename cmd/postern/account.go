@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"postern/internal/auth"
+	"postern/internal/importer"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -206,8 +208,26 @@ func accountRemove(ctx context.Context, in *instance, identity store.Identity, a
 		return err
 	}
 	in.endSessions(identity.ID)
-	if err := in.pool.Destroy(ctx, identity.ID); err != nil {
+	if err := errors.Join(in.pool.Destroy(ctx, identity.ID), in.forgetImports(ctx, identity.ID)); err != nil {
 		return fmt.Errorf("%s is removed, but not all of its mail: %w", identity.Name, err)
 	}
 	return out.printf("removed %s", identity.Name)
+}
+
+// forgetImports removes what was noted of an account's imports.
+func (in *instance) forgetImports(ctx context.Context, id mail.AccountID) error {
+	shelf := in.store.Shelf()
+	var notes []string
+	for note, err := range shelf.List(ctx, importer.NotesOf(id)) {
+		if err != nil {
+			return err
+		}
+		notes = append(notes, note.Key)
+	}
+	for _, key := range notes {
+		if err := shelf.Delete(ctx, key, store.AnyVersion); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -54,6 +54,12 @@ func TestImportBesideTheServerAndWithoutIt(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 	s.run(t, "", "check")
+
+	// An account that is removed takes its notes along: made anew, it is empty.
+	s.run(t, "", "account", "remove", "--yes", "ada@example.org")
+	for note, err := range instanceOf(t, s).store.Shelf().List(t.Context(), "import/") {
+		t.Errorf("left on the shelf: %s, %v", note.Key, err)
+	}
 }
 
 // TestInterruptedImportGoesOn kills the importing command, and the server under
