@@ -86,8 +86,10 @@ type FetchArgs struct {
 
 	HasChangedSince bool // RFC 7162 3.1.4.1
 	ChangedSince    mail.ModSeq
-	Vanished        bool    // RFC 7162 3.2.6
-	Other           []Param // PARTIAL (RFC 9394) and what comes after
+	Vanished        bool // RFC 7162 3.2.6
+	HasPartial      bool // RFC 9394 3.3
+	Partial         PartialRange
+	Other           []Param // what comes after
 }
 
 // ExpectFetchArgs demands the arguments of FETCH or UID FETCH.
@@ -110,6 +112,13 @@ func (r *Reader) ExpectFetchArgs(a *FetchArgs) bool {
 			a.HasChangedSince, a.ChangedSince = true, mail.ModSeq(n)
 		case "VANISHED":
 			a.Vanished = true
+		case "PARTIAL":
+			if a.HasPartial {
+				return r.wrong("PARTIAL once", "it twice")
+			}
+			if a.Partial, a.HasPartial = parsePartialRange(p.Value); !a.HasPartial {
+				return r.wrong("a range of messages", "something else")
+			}
 		default:
 			a.Other = append(a.Other, p)
 		}

@@ -64,6 +64,12 @@ func (w *Writer) FetchInternalDate(d mail.InternalDate) *Writer {
 	return w.DateTime(d)
 }
 
+// FetchSaveDate adds SAVEDATE (RFC 8514 4.2).
+func (w *Writer) FetchSaveDate(d mail.InternalDate) *Writer {
+	w.item(fetchNames[FetchSaveDate])
+	return w.DateTime(d)
+}
+
 // FetchStored adds an item whose value is stored as it goes out: ENVELOPE,
 // BODYSTRUCTURE, BODY.
 func (w *Writer) FetchStored(kind FetchKind, value []byte) *Writer {

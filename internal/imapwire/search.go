@@ -28,6 +28,7 @@ const (
 	UsesWithin   SearchUses = 1 << iota // RFC 5032
 	UsesModSeq                          // RFC 7162
 	UsesSaveDate                        // RFC 8514
+	UsesObjectID                        // RFC 8474
 )
 
 // SearchArgs are the arguments of SEARCH and UID SEARCH.
@@ -43,10 +44,25 @@ type SearchArgs struct {
 }
 
 // PartialRange is a part of a search's results (RFC 9394 4): from the First to
-// the Last result, both counted from 1, or from the end if FromEnd.
+// the Last result, both counted from 1, or from the end if FromEnd. Either may be
+// the greater: it is answered as it was asked for.
 type PartialRange struct {
-	First, Last uint32 // First <= Last
+	First, Last uint32
 	FromEnd     bool
+}
+
+// Of gives the part of count results, in the order in which they are counted from
+// the beginning: skip so many and take so many.
+func (p PartialRange) Of(count int) (skip, take int) {
+	low, high := int64(min(p.First, p.Last)), int64(max(p.First, p.Last))
+	from, to := low-1, min(high, int64(count)) // of those counted from p's end
+	if from >= to {
+		return 0, 0
+	}
+	if p.FromEnd {
+		from = int64(count) - to
+	}
+	return int(from), int(min(high, int64(count)) - low + 1)
 }
 
 // ExpectSearchArgs demands the arguments of SEARCH or UID SEARCH. Texts are turned
@@ -103,6 +119,9 @@ func (r *Reader) searchReturn(a *SearchArgs) bool {
 			a.Other = append(a.Other, p)
 			continue
 		case option == ReturnPartial:
+			if a.Return&ReturnPartial != 0 {
+				return r.wrong("PARTIAL once", "it twice") // RFC 9394 3.1
+			}
 			var ok bool
 			if a.Partial, ok = parsePartialRange(p.Value); !ok {
 				return r.wrong("a range of results", "something else")
@@ -169,6 +188,6 @@ func parsePartialRange(v *Value) (p PartialRange, ok bool) {
 			text = text[1:]
 		}
 	}
-	p.First, p.Last = min(ends[0], ends[1]), max(ends[0], ends[1])
+	p.First, p.Last = ends[0], ends[1]
 	return p, len(text) == 0
 }

@@ -112,7 +112,7 @@ func TestSearchReturn(t *testing.T) {
 		"MIN MAX":         {Return: ReturnMin | ReturnMax},
 		"count all save":  {Return: ReturnCount | ReturnAll | ReturnSave},
 		"SAVE":            {Return: ReturnSave},
-		"PARTIAL 500:400": {Return: ReturnPartial, Partial: PartialRange{First: 400, Last: 500}},
+		"PARTIAL 500:400": {Return: ReturnPartial, Partial: PartialRange{First: 500, Last: 400}},
 		"PARTIAL -1:-100": {Return: ReturnPartial, Partial: PartialRange{First: 1, Last: 100, FromEnd: true}},
 		"MIN PARTIAL 1:1": {Return: ReturnMin | ReturnPartial, Partial: PartialRange{First: 1, Last: 1}},
 		"RELEVANCY (1 2) MIN": {Return: ReturnMin, Other: []Param{{Name: "RELEVANCY",

@@ -95,7 +95,7 @@ func (s *searchReader) named(dst *mail.Criteria, word []byte) bool {
 		dst.Op = mail.SearchUID
 		return s.r.ExpectSP() && s.r.ExpectNumSet(&dst.Set)
 	default:
-		return s.textKey(dst, word) || s.dateKey(dst, word) || s.numberKey(dst, word) ||
+		return s.textKey(dst, word) || s.dateKey(dst, word) || s.numberKey(dst, word) || s.objectKey(dst, word) ||
 			s.r.wrong("a search key", "an unknown one")
 	}
 	return true

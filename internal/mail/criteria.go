@@ -11,7 +11,7 @@ type Criteria struct {
 	Flags   Flags     // SearchFlag: the one flag asked for
 	Without bool      // SearchFlag: asked to be absent (UNSEEN, UNKEYWORD ...)
 	Field   string    // SearchHeader: the field's name
-	Text    string    // SearchHeader, SearchBody, SearchText: UTF-8
+	Text    string    // SearchHeader, SearchBody, SearchText: UTF-8; SearchEmailID, SearchThreadID
 	Date    CivilDate // SearchBefore ... SearchSentSince
 	Number  uint64    // SearchLarger, SearchSmaller: octets; SearchModSeq; SearchOlder, SearchYounger: seconds
 }
@@ -38,15 +38,17 @@ const (
 	SearchSentBefore // Date: field before the day
 	SearchSentOn
 	SearchSentSince
-	SearchLarger  // more octets than
-	SearchSmaller // fewer octets than
-	SearchHeader  // the field is there and contains the text
-	SearchBody    // the text parts of the body contain the text
-	SearchText    // the header or the body contains the text
-	SearchModSeq  // changed at or after (RFC 7162 3.1.5)
-	SearchOlder   // internal date at least so many seconds ago (RFC 5032)
-	SearchYounger // internal date less than so many seconds ago (RFC 5032)
-	SearchSaved   // saved date: Number 0 before, 1 on, 2 since the day (RFC 8514)
+	SearchLarger   // more octets than
+	SearchSmaller  // fewer octets than
+	SearchHeader   // the field is there and contains the text
+	SearchBody     // the text parts of the body contain the text
+	SearchText     // the header or the body contains the text
+	SearchModSeq   // changed at or after (RFC 7162 3.1.5)
+	SearchOlder    // internal date at least so many seconds ago (RFC 5032)
+	SearchYounger  // internal date less than so many seconds ago (RFC 5032)
+	SearchSaved    // saved date: Number 0 before, 1 on, 2 since the day (RFC 8514)
+	SearchEmailID  // EMAILID is the Text (RFC 8474)
+	SearchThreadID // THREADID is the Text (RFC 8474)
 )
 
 // CivilDate is a day of the calendar without a zone, as SEARCH writes it.

@@ -21,6 +21,9 @@ type Env struct {
 
 	// Now is the time that OLDER and YOUNGER count from (RFC 5032).
 	Now time.Time
+
+	// Account is whose messages are searched: it is part of their EMAILIDs.
+	Account mail.AccountID
 }
 
 // Needs says what a Program may ask of a message's Source.
@@ -192,6 +195,10 @@ func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
 		return node{kind: isField, key: len(b.program.field) - 1, cost: costField}, nil
 	case mail.SearchBody, mail.SearchText:
 		return b.textNode(c), nil
+	case mail.SearchEmailID:
+		return b.emailNode(c.Text), nil
+	case mail.SearchThreadID:
+		return constant(No), nil // there are none (RFC 8474 5.2)
 	}
 	return b.rowNode(c)
 }
@@ -252,6 +259,15 @@ func (b *builder) textNode(c *mail.Criteria) node {
 	key := textKey{header: c.Op == mail.SearchText, needle: newNeedle(c.Text)}
 	b.program.text = append(b.program.text, key)
 	return node{kind: isText, key: len(b.program.text) - 1, cost: costText}
+}
+
+// emailNode is EMAILID. What no message of the account can have matches none.
+func (b *builder) emailNode(text string) node {
+	o, ok := mail.ParseEmailObject(text)
+	if !ok || o.Account != b.env.Account {
+		return constant(No)
+	}
+	return node{kind: isRow, row: rowKey{op: mail.SearchEmailID, email: o}, cost: costRow}
 }
 
 func (b *builder) rowNode(c *mail.Criteria) (node, error) {

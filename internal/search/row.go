@@ -53,6 +53,7 @@ type rowKey struct {
 	day     dayNumber        // SearchBefore, SearchOn, SearchSince, SearchSaved
 	number  uint64           // SearchLarger, SearchSmaller, SearchModSeq, SearchSaved
 	moment  int64            // SearchOlder, SearchYounger: seconds since 1970
+	email   mail.EmailObject // SearchEmailID
 }
 
 func (k *rowKey) matches(r *Row) bool {
@@ -74,6 +75,8 @@ func (k *rowKey) matches(r *Row) bool {
 		return uint64(r.Size) < k.number
 	case mail.SearchModSeq:
 		return uint64(r.ModSeq) >= k.number
+	case mail.SearchEmailID:
+		return r.ID == k.email.Message && mail.EmailOf(k.email.Account, &r.Message) == k.email
 	case mail.SearchOlder:
 		return r.Date.Unix() <= k.moment
 	case mail.SearchYounger:
