@@ -40,7 +40,7 @@ type instance struct {
 // openInstance opens the store in the data directory.
 func openInstance(cfg config.Config, log *slog.Logger) (*instance, error) {
 	st, err := embedded.Open(filepath.Join(cfg.Data, storeDirectory), embedded.Options{
-		Cache: int64(cfg.Store.Cache), Reserve: zeroIsNone(int64(cfg.Store.Reserve)), Log: log,
+		Cache: int64(cfg.Store.Cache), Reserve: int64(cfg.Store.Reserve), Log: log,
 	})
 	if err != nil {
 		return nil, explainOpen(cfg.Data, err)

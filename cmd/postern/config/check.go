@@ -43,6 +43,9 @@ func (c *Config) check(r *reader) {
 			r.mistake(at(path), "%s: from %q to %q", path, Size(64<<10), LargestMessage)
 		}
 	}
+	if c.Store.Reserve < LeastReserve {
+		r.mistake(at("store.reserve"), "store.reserve: at least %q: a full disk must not be met before deleting is possible", LeastReserve)
+	}
 	if c.Store.ExpungeHold < time.Hour {
 		r.mistake(at("store.expunge_hold"), "store.expunge_hold: at least \"1h\": sessions that still show the mail must have time to learn that it is gone")
 	}

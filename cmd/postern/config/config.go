@@ -122,6 +122,11 @@ func Default() Config {
 // listenerDefault is what a [[listen.…]] table starts from.
 func listenerDefault() Listener { return Listener{Mode: 0o660, Networks: []string{}} }
 
+// LeastReserve is the smallest reserve: more than the 32 MiB file that the store
+// gives up so that mail can be deleted on a full disk, because that room is not
+// for new mail.
+const LeastReserve Size = 48 << 20
+
 // Size is a number of octets, written as in "64 MiB".
 type Size int64
 

@@ -53,6 +53,9 @@ autologout = "5m"
 max_message = "64 MB"
 sessions_per_account = "many"
 
+[store]
+reserve = "47 MiB"
+
 [[listen.imaps]]
 address = "993"
 nets = []
@@ -84,12 +87,13 @@ a = 1
 		`postern.toml:9: imap.autologout: at least "30m" (RFC 9051 5.4)`,
 		`postern.toml:10: imap.max_message: "64 MB" has no unit known here: write B, KiB, MiB or GiB`,
 		"postern.toml:11: imap.sessions_per_account: expected a whole number",
-		`postern.toml:14: listen.imaps.address: "993" is no address: write HOST:PORT, [IPV6]:PORT, unix:/PATH or systemd:NAME`,
-		"postern.toml:15: unknown setting listen.imaps[0].nets: known here are address, plaintext, networks, owner, group, mode",
-		"postern.toml:18: listen.imap 0.0.0.0:143: plaintext needs a loopback address, a Unix socket, or networks",
-		"postern.toml:21: listen.lmtp may be given several times: write [[listen.lmtp]]",
-		"postern.toml:26: mailboxes.sent was given on line 25 already",
-		"postern.toml:28: unknown setting nonsense: known here are data, hostname, listen, tls, auth, mailboxes, imap, lmtp, store, log, control",
+		`postern.toml:14: store.reserve: at least "48 MiB": a full disk must not be met before deleting is possible`,
+		`postern.toml:17: listen.imaps.address: "993" is no address: write HOST:PORT, [IPV6]:PORT, unix:/PATH or systemd:NAME`,
+		"postern.toml:18: unknown setting listen.imaps[0].nets: known here are address, plaintext, networks, owner, group, mode",
+		"postern.toml:21: listen.imap 0.0.0.0:143: plaintext needs a loopback address, a Unix socket, or networks",
+		"postern.toml:24: listen.lmtp may be given several times: write [[listen.lmtp]]",
+		"postern.toml:29: mailboxes.sent was given on line 28 already",
+		"postern.toml:31: unknown setting nonsense: known here are data, hostname, listen, tls, auth, mailboxes, imap, lmtp, store, log, control",
 	}
 	if got := strings.Split(err.Error(), "\n"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", err, strings.Join(want, "\n"))
