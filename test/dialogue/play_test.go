@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -175,6 +176,17 @@ func TestPlayUnfit(t *testing.T) {
 	var unfit *Unfit
 	if !errors.As(err, &unfit) || unfit.Reason != "it has no such command" {
 		t.Errorf("Play returns %v", err)
+	}
+}
+
+// The capabilities a file is about are all in one list, however many lines name them.
+func TestParseCapabilities(t *testing.T) {
+	d, err := Parse("x", []byte("capability: MOVE UIDPLUS\ncapability: IDLE\nneeds: ID\n\nC: a NOOP\nS: a OK ...\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"MOVE", "UIDPLUS", "IDLE"}; !slices.Equal(d.Capabilities, want) {
+		t.Errorf("got %q, want %q", d.Capabilities, want)
 	}
 }
 
