@@ -12,19 +12,18 @@ import (
 )
 
 // openMessage is a message whose octets a FETCH wants. Everything that can fail
-// before octets flow has been done: each part knows its size.
+// before octets flow has been done: each part knows its size. One command can
+// name thousands of parts, so a part that is not written yet holds nothing but
+// its share of kept.
 type openMessage struct {
-	body  account.Body
-	parts []contentPart // by item; only those with content are filled in
+	body    account.Body
+	parts   []contentPart            // by item; only those with content are filled in
+	kept    int                      // octets of header fields that parts hold on to
+	decoded map[*message.Part]extent // what was found out by decoding
 }
 
-// close lets go of the message, whether its parts were written or not.
+// close lets go of the message. Each part lets go of its own when it is written.
 func (m *openMessage) close() {
-	for i := range m.parts {
-		if c, ok := m.parts[i].read.(io.Closer); ok {
-			_ = c.Close() // a pipe: never fails
-		}
-	}
 	if m.body != nil {
 		_ = m.body.Close() // it was only read
 	}
@@ -34,8 +33,8 @@ func (m *openMessage) close() {
 type contentPart struct {
 	missing bool // there is no such part: NIL
 	size    int64
-	read    io.Reader
-	binary  bool // there are NULs among the octets: literal8
+	open    func() (io.Reader, error) // gives the octets; a Closer among them is closed
+	binary  bool                      // there are NULs among the octets: literal8
 }
 
 // openMessage opens a message and prepares all parts that the plan asks for.
@@ -62,7 +61,7 @@ func (f *fetching) openMessage(sum *account.Summary) (openMessage, error) {
 				return openMessage{}, err
 			}
 		}
-		if open.parts[k], err = prepare(body, shape, item, section); err != nil {
+		if open.parts[k], err = open.prepare(shape, item, section); err != nil {
 			open.close()
 			return openMessage{}, err
 		}
@@ -92,18 +91,18 @@ func whole(item *imapwire.FetchItem, section imapwire.Section) bool {
 }
 
 // prepare finds the octets an item asks for.
-func prepare(body account.Body, shape *message.Summary, item *imapwire.FetchItem, section imapwire.Section) (contentPart, error) {
+func (m *openMessage) prepare(shape *message.Summary, item *imapwire.FetchItem, section imapwire.Section) (contentPart, error) {
 	switch {
 	case item.Kind == imapwire.FetchBinary || item.Kind == imapwire.FetchBinarySize:
-		return decoded(body, shape, item)
+		return m.binary(shape, item)
 	case section.Text == imapwire.SectionHeaderFields || section.Text == imapwire.SectionHeaderFieldsNot:
-		return fields(body, shape, item, section)
+		return m.fields(shape, item, section)
 	}
 	at, ok := shape.Section(section.Part, specifier(section.Text))
 	if !ok {
 		return contentPart{missing: true}, nil
 	}
-	return cut(body, at, item), nil
+	return cut(m.body, at, item), nil
 }
 
 func specifier(text imapwire.SectionText) message.Specifier {
@@ -123,26 +122,27 @@ func cut(body io.ReaderAt, at message.Section, item *imapwire.FetchItem) content
 	if item.Partial {
 		at = at.Partial(item.Offset, item.Count)
 	}
-	return contentPart{size: at.Length, read: at.Reader(body)}
+	return contentPart{size: at.Length, open: func() (io.Reader, error) { return at.Reader(body), nil }}
 }
 
 // fields is HEADER.FIELDS and HEADER.FIELDS.NOT. The fields are read twice: once
 // to learn how long they are, and once more to send them, so that a header of
-// many megabytes takes no memory. The usual one, of a few KiB, is kept from the
+// many megabytes takes no memory. The usual ones, of a few KiB, are kept from the
 // first reading.
-func fields(body io.ReaderAt, shape *message.Summary, item *imapwire.FetchItem, section imapwire.Section) (contentPart, error) {
+func (m *openMessage) fields(shape *message.Summary, item *imapwire.FetchItem, section imapwire.Section) (contentPart, error) {
 	at, ok := shape.Section(section.Part, message.Header)
 	if !ok {
 		return contentPart{missing: true}, nil
 	}
 	filter := func(w io.Writer) error {
-		return message.FilterHeader(w, at.Reader(body), section.Fields, section.Text == imapwire.SectionHeaderFieldsNot)
+		return message.FilterHeader(w, at.Reader(m.body), section.Fields, section.Text == imapwire.SectionHeaderFieldsNot)
 	}
-	first := spool{limit: keptFields}
+	first := spool{limit: keptFields - m.kept}
 	if err := filter(&first); err != nil {
 		return contentPart{}, err
 	}
 	if !first.over {
+		m.kept += first.kept.Len()
 		kept := message.Section{Length: int64(first.kept.Len())}
 		return cut(bytes.NewReader(first.kept.Bytes()), kept, item), nil
 	}
@@ -150,12 +150,15 @@ func fields(body io.ReaderAt, shape *message.Summary, item *imapwire.FetchItem, 
 	if item.Partial {
 		part = part.Partial(item.Offset, item.Count)
 	}
-	read, write := io.Pipe()
-	go func() { write.CloseWithError(filter(write)) }()
-	return contentPart{size: part.Length, read: &pipedRange{pipe: read, skip: part.Offset, left: part.Length}}, nil
+	return contentPart{size: part.Length, open: func() (io.Reader, error) {
+		read, write := io.Pipe()
+		go func() { write.CloseWithError(filter(write)) }()
+		return &pipedRange{pipe: read, skip: part.Offset, left: part.Length}, nil
+	}}, nil
 }
 
-// keptFields is how much of a header's fields is kept between two readings.
+// keptFields is how much of a message's header fields is kept between two
+// readings, all items of a FETCH together.
 const keptFields = 64 << 10
 
 // spool keeps what is written to it up to a limit, and counts the rest.
@@ -199,57 +202,68 @@ func (r *pipedRange) Read(p []byte) (int, error) {
 // Close makes whoever writes to the pipe end.
 func (r *pipedRange) Close() error { return r.pipe.Close() }
 
-// decoded is BINARY and BINARY.SIZE (RFC 3516, RFC 9051 6.4.5): the content of a
-// part with its transfer encoding undone. It is decoded twice: once to learn how
-// long it is and whether it needs a literal8, and once more to send it.
-func decoded(body account.Body, shape *message.Summary, item *imapwire.FetchItem) (contentPart, error) {
-	content := func() (io.Reader, error) { return io.NewSectionReader(body, 0, body.Size()), nil }
+// binary is BINARY and BINARY.SIZE (RFC 3516, RFC 9051 6.4.5): the content of a
+// part with its transfer encoding undone. It is decoded once to learn how long it
+// is and whether it needs a literal8, and again whenever it is sent.
+func (m *openMessage) binary(shape *message.Summary, item *imapwire.FetchItem) (contentPart, error) {
+	var part *message.Part // nil: the message itself, which has no encoding
+	content := func() (io.Reader, error) { return io.NewSectionReader(m.body, 0, m.body.Size()), nil }
 	if len(item.Section.Part) > 0 {
-		part, ok := shape.Part(item.Section.Part)
-		if !ok {
+		var ok bool
+		if part, ok = shape.Part(item.Section.Part); !ok {
 			return contentPart{missing: true}, nil
 		}
-		content = func() (io.Reader, error) { return part.Content(body) }
+		content = func() (io.Reader, error) { return part.Content(m.body) }
 	}
-	first, err := content()
+	whole, err := m.measure(part, content)
 	if errors.Is(err, message.ErrUnknownEncoding) {
 		return contentPart{}, mail.Wrap(err, mail.UnknownCTE, "the part's transfer encoding is not known")
 	}
 	if err != nil {
 		return contentPart{}, err
 	}
-	var count nulCounter
-	if _, err := io.Copy(&count, first); err != nil {
-		return contentPart{}, err
-	}
-	if item.Kind == imapwire.FetchBinarySize {
-		return contentPart{size: count.size}, nil
-	}
-	second, err := content()
-	if err != nil {
-		return contentPart{}, err
-	}
-	at := message.Section{Length: count.size}
-	if item.Partial {
+	at := message.Section{Length: whole.size}
+	if item.Kind == imapwire.FetchBinary && item.Partial {
 		at = at.Partial(item.Offset, item.Count)
 	}
-	if at.Offset > 0 && at.Length > 0 {
-		if _, err := io.CopyN(io.Discard, second, at.Offset); err != nil {
-			return contentPart{}, err
+	return contentPart{size: at.Length, binary: whole.nul, open: func() (io.Reader, error) {
+		r, err := content()
+		if err == nil && at.Offset > 0 {
+			_, err = io.CopyN(io.Discard, r, at.Offset)
 		}
-	}
-	return contentPart{size: at.Length, read: second, binary: count.nul}, nil
+		return r, err
+	}}, nil
 }
 
-// nulCounter counts octets and looks for NUL among them.
-type nulCounter struct {
+// measure decodes a part and says what came out of it, once for each part.
+func (m *openMessage) measure(part *message.Part, content func() (io.Reader, error)) (extent, error) {
+	if known, ok := m.decoded[part]; ok {
+		return known, nil
+	}
+	r, err := content()
+	if err != nil {
+		return extent{}, err
+	}
+	var found extent
+	if _, err := io.Copy(&found, r); err != nil {
+		return extent{}, err
+	}
+	if m.decoded == nil {
+		m.decoded = make(map[*message.Part]extent)
+	}
+	m.decoded[part] = found
+	return found, nil
+}
+
+// extent is how many octets were written to it, and whether NUL is among them.
+type extent struct {
 	size int64
 	nul  bool
 }
 
-func (c *nulCounter) Write(p []byte) (int, error) {
-	c.size += int64(len(p))
-	c.nul = c.nul || bytes.IndexByte(p, 0) >= 0
+func (e *extent) Write(p []byte) (int, error) {
+	e.size += int64(len(p))
+	e.nul = e.nul || bytes.IndexByte(p, 0) >= 0
 	return len(p), nil
 }
 
@@ -261,6 +275,31 @@ func (p *contentPart) write(w *imapwire.Writer, item *imapwire.FetchItem) {
 	case item.Kind == imapwire.FetchBinarySize:
 		w.FetchBinarySize(item, uint64(p.size))
 	default:
-		w.FetchSection(item, p.size, p.read, p.binary)
+		octets := opened{open: p.open}
+		w.FetchSection(item, p.size, &octets, p.binary)
+		octets.close()
+	}
+}
+
+// opened opens a part when its first octet is asked for.
+type opened struct {
+	open func() (io.Reader, error)
+	r    io.Reader
+}
+
+func (o *opened) Read(p []byte) (int, error) {
+	if o.r == nil {
+		r, err := o.open()
+		if err != nil {
+			return 0, err
+		}
+		o.r = r
+	}
+	return o.r.Read(p)
+}
+
+func (o *opened) close() {
+	if c, ok := o.r.(io.Closer); ok {
+		_ = c.Close() // a pipe: never fails
 	}
 }
