@@ -171,6 +171,9 @@ func (p *person) round(c *imapclient.Client, criteria *imap.SearchCriteria, has 
 			return err
 		}
 		for _, m := range got {
+			if m.Envelope == nil { // the other client's change of flags, told in between
+				continue
+			}
 			var n int
 			if _, err := fmt.Sscanf(m.Envelope.Subject, "letter %d about", &n); err != nil {
 				return err
