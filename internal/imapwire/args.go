@@ -53,6 +53,9 @@ func (r *Reader) ExpectSelectArgs(a *SelectArgs) bool {
 			}
 			a.CondStore = true
 		case "QRESYNC":
+			if a.QResync != nil {
+				return r.wrong("QRESYNC once", "it twice")
+			}
 			if a.QResync = parseQResync(p.Value); a.QResync == nil {
 				return r.wrong("QRESYNC's value", "something else")
 			}

@@ -106,11 +106,14 @@ func (r *Reader) ExpectFetchArgs(a *FetchArgs) bool {
 		switch p.Name {
 		case "CHANGEDSINCE":
 			n, ok := p.Value.Number()
-			if !ok {
-				return r.wrong("a mod-sequence", "something else")
+			if !ok || a.HasChangedSince {
+				return r.wrong("one mod-sequence", "something else")
 			}
 			a.HasChangedSince, a.ChangedSince = true, mail.ModSeq(n)
 		case "VANISHED":
+			if p.Value != nil {
+				return r.wrong("VANISHED", "a value with it")
+			}
 			a.Vanished = true
 		case "PARTIAL":
 			if a.HasPartial {

@@ -1,6 +1,8 @@
 package imapwire
 
 import (
+	"strings"
+
 	"postern/internal/mail"
 	"postern/internal/message"
 )
@@ -285,5 +287,12 @@ func (s *searchReader) modSeqEntry() bool {
 		return s.r.err == nil
 	}
 	var entry, kind string
-	return s.r.ExpectString(&entry) && s.r.ExpectSP() && s.r.ExpectAtom(&kind) && s.r.ExpectSP()
+	if !s.r.ExpectString(&entry) || !s.r.ExpectSP() || !s.r.ExpectAtom(&kind) {
+		return false
+	}
+	switch strings.ToLower(kind) {
+	case "priv", "shared", "all":
+		return s.r.ExpectSP()
+	}
+	return s.r.wrong("priv, shared or all", "something else")
 }
