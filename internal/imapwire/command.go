@@ -1,7 +1,7 @@
 package imapwire
 
 import (
-	"bytes"
+	"strings"
 
 	"postern/internal/mail"
 )
@@ -24,17 +24,14 @@ func (r *Reader) Command() (Command, error) {
 		return Command{}, r.err
 	}
 	var cmd Command
-	if !r.tag(&cmd.Tag) || !r.ExpectSP() {
-		return cmd, r.err
-	}
-	first := !r.later
-	r.later = true
-	if !r.commandName(&cmd.Name) {
-		return cmd, r.err
-	}
-	if first && otherProtocol(cmd) {
+	named := r.tag(&cmd.Tag) && r.ExpectSP() && r.commandName(&cmd.Name)
+	if !r.later && otherProtocol(cmd) {
 		r.fatal(notIMAP())
 		return Command{}, r.err
+	}
+	r.later = r.later || cmd.Name != ""
+	if !named {
+		return cmd, r.err
 	}
 	r.name = cmd.Name
 	if cmd.Name == "AUTHENTICATE" {
@@ -125,28 +122,34 @@ func notIMAP() error {
 
 // speaksIMAP looks at the first octet a connection ever sends. A control
 // character or an octet above 0x7f begins no tag: it is TLS on a port that
-// speaks plainly, or noise.
+// speaks plainly, or noise. "<" may begin one, but what it begins is a page that
+// somebody wants to see echoed.
 func (r *Reader) speaksIMAP() bool {
 	c, ok := r.peek()
 	if !ok {
 		return false
 	}
-	if c < ' ' && c != '\r' && c != '\n' || c >= 0x7f {
+	if c < ' ' && c != '\r' && c != '\n' || c >= 0x7f || c == '<' {
 		return r.fatal(notIMAP())
 	}
 	return true
 }
 
-// otherProtocol recognises the first line of HTTP and SMTP, which a browser can be
-// made to send by somebody else (ALPACA). Their words are tags one may choose, so
-// what follows must not be a command's name either.
+// otherProtocol recognises the first line of HTTP, SMTP and SSH. A browser can be
+// made to send the first two by somebody else (ALPACA). Their words are tags one
+// may choose, so what follows must not be a command's name either.
 func otherProtocol(cmd Command) bool {
+	if strings.HasPrefix(cmd.Tag, "SSH-") { // RFC 4253 4.2
+		return true
+	}
 	var w wordBuffer
 	switch string(w.set([]byte(cmd.Tag))) {
-	case "GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI":
-		return bytes.ContainsAny([]byte(cmd.Name), "/:*.")
+	case "GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE":
+		return strings.ContainsAny(cmd.Name, "/:.")
+	case "PRI": // "PRI * HTTP/2.0" (RFC 9113 3.4)
+		return cmd.Name == ""
 	case "EHLO", "HELO", "LHLO", "MAIL", "RCPT":
-		return !startsSession(cmd.Name)
+		return cmd.Name != "" && !startsSession(cmd.Name)
 	}
 	return false
 }

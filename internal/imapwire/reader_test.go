@@ -87,6 +87,10 @@ func TestBadInputBeforeLogin(t *testing.T) {
 		{"ID nothing", "a ID ()\r\n", fine, 0},
 		{"HTTP", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", bye, 0},
 		{"HTTP POST", "POST /x?a%20LOGIN HTTP/1.1\r\n", bye, 0},
+		{"HTTP OPTIONS", "OPTIONS * HTTP/1.1\r\n", bad, 0}, // "*" is no command, and the next line is looked at again
+		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bye, 0},
+		{"SSH", "SSH-2.0-OpenSSH_10.0\r\n", bye, 0},
+		{"a page", "<script>x</script>\r\n", bye, 0},
 		{"SMTP", "EHLO example.org\r\n", bye, 0},
 		{"TLS", "\x16\x03\x01\x02\x00\x01", bye, 0},
 		{"a tag that is a word of HTTP", "GET NOOP\r\n", fine, 0},

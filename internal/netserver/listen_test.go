@@ -494,17 +494,3 @@ func TestInheritedDualStackSocketServesBothWildcards(t *testing.T) {
 	defer c.Close()
 	expect(t, c, "* hello")
 }
-
-func TestForeign(t *testing.T) {
-	for line, want := range map[string]string{
-		"GET / HTTP/1.1\r\n": "HTTP", "POST /x HTTP/1.0": "HTTP", "PRI * HTTP/2.0": "HTTP", "CONNECT a.b:993 HTTP/1.1": "HTTP",
-		"GET http://a/ HTTP/1.1": "HTTP", "EHLO mail.example.org\r\n": "SMTP", "helo x": "SMTP",
-		"\x16\x03\x01\x02\x00\x01": "TLS", "SSH-2.0-OpenSSH_9.2": "SSH",
-		"a LOGIN ada pw\r\n": "", "GET LOGIN ada /HTTP/": "", "POST NOOP": "", "GET": "", "": "", "\x16": "",
-		"LHLO client\r\n": "", "EHLO": "", "MAIL FROM:<>": "", "OPTIONS CAPABILITY\r\n": "", "DELETE DELETE /x": "",
-	} {
-		if got := Foreign([]byte(line)); got != want {
-			t.Errorf("%q is %q, want %q", line, got, want)
-		}
-	}
-}
