@@ -180,6 +180,24 @@ func (m *Summary) Clone() *Summary {
 	return &c
 }
 
+// Origin gives what THREAD and SORT look at beside the envelope: the Date field in
+// the zone it was written in, if there is one that can be read, and the References
+// field, which is valid as long as the Summary is.
+func (m *Summary) Origin() (sent mail.InternalDate, dated bool, references []byte, err error) {
+	d := decoder{what: "a summary's dates and references", b: m.rest}
+	d.uint() // lines
+	switch d.byte() {
+	case 0:
+	case 1:
+		sent, dated = mail.InternalDate(d.int()), true
+	default:
+		d.fail("its date has an unknown form")
+	}
+	d.byte() // marks
+	references = d.bytes()
+	return sent, dated, references, d.err
+}
+
 // Shape decodes the tree of parts, with offsets from the message's first octet,
 // prefix included, SentDate and References: what cutting sections and searching
 // need. Envelopes are empty, but not nil where a part encapsulates a message.

@@ -26,12 +26,17 @@ func features() []feature {
 		{"CHILDREN", false, true},
 		{"CREATE-SPECIAL-USE", false, true},
 		{"ESEARCH", false, true},
+		{"ESORT", false, true},
 		{"LIST-EXTENDED", false, true},
 		{"LIST-STATUS", false, true},
 		{"SEARCHRES", false, true},
+		{"SORT=DISPLAY", false, true},
 		{"SPECIAL-USE", false, true},
 		{"STATUS=SIZE", false, true},
+		{"THREAD=ORDEREDSUBJECT", false, true},
+		{"THREAD=REFS", false, true},
 		{"UTF8=ACCEPT", false, true},
+		{"WITHIN", false, true},
 	}
 }
 

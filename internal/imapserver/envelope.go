@@ -76,22 +76,24 @@ func (r *envelopeReader) text() message.Text {
 
 // str reads a quoted string or a literal.
 func (r *envelopeReader) str() string {
-	switch {
-	case len(r.rest) == 0:
-		r.fail()
-	case r.rest[0] == '"':
+	if len(r.rest) > 0 && r.rest[0] == '"' {
 		return r.quoted()
-	case r.rest[0] == '{':
+	}
+	return string(r.literal())
+}
+
+// literal reads a literal and gives its octets, which are the envelope's own.
+func (r *envelopeReader) literal() []byte {
+	if len(r.rest) > 0 && r.rest[0] == '{' {
 		digits, rest, ok := bytes.Cut(r.rest[1:], []byte("}\r\n"))
 		n, err := strconv.ParseUint(string(digits), 10, 31)
-		if !ok || err != nil || n > uint64(len(rest)) {
-			break
+		if ok && err == nil && n <= uint64(len(rest)) {
+			r.rest = rest[n:]
+			return rest[:n]
 		}
-		r.rest = rest[n:]
-		return string(rest[:n])
 	}
 	r.fail()
-	return ""
+	return nil
 }
 
 func (r *envelopeReader) quoted() string {
@@ -121,19 +123,70 @@ func (r *envelopeReader) addresses() []message.Address {
 	r.take('(')
 	var list []message.Address
 	for !r.failed && len(r.rest) > 0 && r.rest[0] == '(' {
-		r.take('(')
-		name, adl, mailbox, host := r.text(), r.text(), r.text(), r.text()
-		r.take(')')
+		list = append(list, r.address())
 		r.space()
-		a := message.Address{Name: name.Value, ADL: adl.Value, Mailbox: mailbox.Value, Host: host.Value}
-		switch { // RFC 9051 7.5.2: NIL as host is the syntax of groups
-		case !host.Present && mailbox.Present:
-			a.Kind = message.GroupStart
-		case !host.Present:
-			a.Kind = message.GroupEnd
-		}
-		list = append(list, a)
 	}
 	r.take(')')
 	return list
+}
+
+// address reads one address.
+func (r *envelopeReader) address() message.Address {
+	r.take('(')
+	name, adl, mailbox, host := r.text(), r.text(), r.text(), r.text()
+	r.take(')')
+	a := message.Address{Name: name.Value, ADL: adl.Value, Mailbox: mailbox.Value, Host: host.Value}
+	switch { // RFC 9051 7.5.2: NIL as host is the syntax of groups
+	case !host.Present && mailbox.Present:
+		a.Kind = message.GroupStart
+	case !host.Present:
+		a.Kind = message.GroupEnd
+	}
+	return a
+}
+
+// skip passes over the next value, whatever it is: NIL, a string or a list, and
+// takes no memory for it.
+func (r *envelopeReader) skip() {
+	r.space()
+	for depth := 0; !r.failed; {
+		switch {
+		case r.none():
+		case len(r.rest) == 0:
+			r.fail()
+		case r.rest[0] == ' ' && depth > 0:
+			r.rest = r.rest[1:]
+			continue
+		case r.rest[0] == '(':
+			depth++
+			r.rest = r.rest[1:]
+			continue
+		case r.rest[0] == ')' && depth > 0:
+			depth--
+			r.rest = r.rest[1:]
+		default:
+			r.skipString()
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// skipString passes over a quoted string or a literal.
+func (r *envelopeReader) skipString() {
+	if r.rest[0] != '"' {
+		r.literal()
+		return
+	}
+	for i := 1; i < len(r.rest); i++ {
+		switch r.rest[i] {
+		case '"':
+			r.rest = r.rest[i+1:]
+			return
+		case '\\':
+			i++
+		}
+	}
+	r.fail()
 }

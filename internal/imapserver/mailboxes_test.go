@@ -183,7 +183,7 @@ func TestSearch(t *testing.T) {
 	}
 	c.ok("UID SEARCH 3", "* SEARCH 3")
 	c.reply("SEARCH CHARSET X-KLINGON SUBJECT x", "NO [BADCHARSET] ...")
-	for _, bad := range []string{"SEARCH", "SEARCH FROB", "SEARCH MODSEQ 1", "SEARCH OLDER 60", "SEARCH 4", "SEARCH RETURN (PARTIAL 1:2) ALL"} {
+	for _, bad := range []string{"SEARCH", "SEARCH FROB", "SEARCH MODSEQ 1", "SEARCH OLDER 0", "SEARCH 4", "SEARCH RETURN (PARTIAL 1:2) ALL"} {
 		c.reply(bad, "BAD ...")
 	}
 	c.ok("NOOP")

@@ -47,13 +47,19 @@ func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 // searchAllowed refuses what is not announced, and what the revision of the
 // protocol that was enabled does not have.
 func (s *session) searchAllowed(args *imapwire.SearchArgs) error {
+	if args.Charset != "" && s.utf8Accept {
+		return bad("the charset is UTF-8 now") // RFC 9755 3
+	}
+	return s.criteriaAllowed(args)
+}
+
+// criteriaAllowed is searchAllowed without the charset.
+func (s *session) criteriaAllowed(args *imapwire.SearchArgs) error {
 	switch {
-	case args.Uses != 0:
+	case args.Uses&^imapwire.UsesWithin != 0:
 		return bad("unknown search key")
 	case args.Return&imapwire.ReturnPartial != 0 || len(args.Other) > 0:
 		return bad("unknown result option")
-	case args.Charset != "" && s.utf8Accept:
-		return bad("the charset is UTF-8 now") // RFC 9755 3
 	case s.rev2 && asksRecent(&args.Criteria):
 		return bad("NEW, OLD and RECENT are not in IMAP4rev2") // RFC 9051 Appendix E
 	}

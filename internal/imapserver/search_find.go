@@ -12,20 +12,37 @@ import (
 )
 
 // find gives the messages that match, of those the client knows of.
-func (s *session) find(program *search.Program) (mail.UIDSet, error) {
+func (s *session) find(program *search.Program) (found mail.UIDSet, err error) {
+	err = s.whileSearchMayLast(func(ctx context.Context) error {
+		found, err = s.findWithin(ctx, program)
+		return err
+	})
+	return found, err
+}
+
+// whileSearchMayLast does work that has to end when the client leaves or the limit
+// for one search is reached.
+func (s *session) whileSearchMayLast(work func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(s.ctx, s.srv.limits.Search)
+	defer cancel()
+	err := work(ctx)
+	if err != nil && ctx.Err() != nil && s.ctx.Err() == nil {
+		return mail.Wrap(err, mail.Limit, "the search takes too long")
+	}
+	return err
+}
+
+func (s *session) findWithin(ctx context.Context, program *search.Program) (mail.UIDSet, error) {
 	everything := mail.NumSet{Ranges: []mail.NumRange{{From: 1, To: mail.Star}}}
 	all, err := s.box.view.Resolve(everything, true)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.srv.limits.Search)
-	defer cancel()
 	f := finding{session: s, ctx: ctx, program: program, body: program.Needs().Body}
-	err = f.among(program.Bound(all))
-	if err != nil && ctx.Err() != nil && s.ctx.Err() == nil {
-		return nil, mail.Wrap(err, mail.Limit, "the search takes too long")
+	if err := f.among(program.Bound(all)); err != nil {
+		return nil, err
 	}
-	return f.found, err
+	return f.found, nil
 }
 
 // finding is one search under way.

@@ -13,7 +13,7 @@ import (
 type Threader struct {
 	algorithm mail.ThreadAlgorithm
 	uids      []mail.UID
-	when      []int64 // what messages are sorted by: see Add
+	sent      []int64
 
 	subjects subjects
 	refs     references
@@ -36,7 +36,7 @@ func (t *Threader) Needs() Fields {
 	case mail.ThreadReferences:
 		return FieldSent | FieldSubject | links
 	default:
-		return links
+		return FieldSent | links
 	}
 }
 
@@ -45,10 +45,8 @@ func (t *Threader) Needs() Fields {
 func (t *Threader) Add(uid mail.UID, h *Heading) error {
 	i := int32(len(t.uids))
 	t.uids = append(t.uids, uid)
-	if t.algorithm == mail.ThreadRefs {
-		t.when = append(t.when, h.Date.Unix())
-	} else {
-		t.when = append(t.when, h.Sent)
+	t.sent = append(t.sent, h.Sent)
+	if t.algorithm != mail.ThreadRefs {
 		if err := t.subjects.add(h.Subject); err != nil {
 			return err
 		}
@@ -67,11 +65,11 @@ func (t *Threader) Threads() mail.Threads {
 	case mail.ThreadReferences:
 		return t.references()
 	default:
-		return t.latestFirst()
+		return t.latestLast()
 	}
 }
 
-// byDate gives the messages by date, those of one date as they stand in the
+// byDate gives the messages by sent date, those of one date as they stand in the
 // mailbox (RFC 5256 2.2).
 func (t *Threader) byDate() []int32 {
 	order := make([]int32, len(t.uids))
@@ -79,7 +77,7 @@ func (t *Threader) byDate() []int32 {
 		order[i] = int32(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(t.when[a], t.when[b]), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(t.sent[a], t.sent[b]), cmp.Compare(a, b))
 	})
 	return order
 }

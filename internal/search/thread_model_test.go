@@ -129,16 +129,14 @@ func (p *plainNode) first() *plainNode {
 	return p
 }
 
-func plainSort(p *plainNode, date func(*Heading) int64) {
+func plainSort(p *plainNode) {
 	for _, c := range p.children {
-		plainSort(c, date)
+		plainSort(c)
 	}
 	slices.SortFunc(p.children, func(a, b *plainNode) int {
-		return cmp.Or(cmp.Compare(date(a.first().h), date(b.first().h)), cmp.Compare(a.first().n, b.first().n))
+		return cmp.Or(cmp.Compare(a.first().h.Sent, b.first().h.Sent), cmp.Compare(a.first().n, b.first().n))
 	})
 }
-
-func sentDate(h *Heading) int64 { return h.Sent }
 
 func (p *plainNode) threadSubject() string {
 	base, _ := plainBaseSubject(p.first().h.Subject)
@@ -155,7 +153,7 @@ func (p *plainNode) isReply() bool {
 
 func plainReferences(mailbox []Heading) *plainNode {
 	root := plainLinks(mailbox)
-	plainSort(root, sentDate) // 4
+	plainSort(root) // 4
 	table := map[string]*plainNode{}
 	for _, current := range root.children { // 5.B
 		subject := current.threadSubject()
@@ -191,15 +189,14 @@ func plainReferences(mailbox []Heading) *plainNode {
 			table[subject] = dummy
 		}
 	}
-	plainSort(root, sentDate) // 6
+	plainSort(root) // 6
 	return root
 }
 
-// plainRefs is REFS as draft-ietf-morg-inthread has it.
+// plainRefs is REFS as Dovecot has it.
 func plainRefs(mailbox []Heading) *plainNode {
-	date := func(h *Heading) int64 { return h.Date.Unix() }
 	root := plainLinks(mailbox)
-	plainSort(root, date)
+	plainSort(root)
 	type moment struct {
 		date int64
 		n    int
@@ -208,7 +205,7 @@ func plainRefs(mailbox []Heading) *plainNode {
 	latest = func(p *plainNode) moment {
 		last := moment{-1 << 62, -1}
 		if !p.isDummy() {
-			last = moment{date(p.h), p.n}
+			last = moment{p.h.Sent, p.n}
 		}
 		for _, c := range p.children {
 			if m := latest(c); m.date > last.date || m.date == last.date && m.n > last.n {

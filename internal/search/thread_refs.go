@@ -7,11 +7,11 @@ import (
 	"postern/internal/mail"
 )
 
-// latestFirst is THREAD=REFS, of draft-ietf-morg-inthread, which never became an
-// RFC: REFERENCES without its step 5, so that subjects do not matter, and threads
-// by the date of what came last, the latest thread at the end. Dates are internal
-// dates: no sender can put a thread where it does not belong.
-func (t *Threader) latestFirst() mail.Threads {
+// latestLast is THREAD=REFS, of draft-ietf-morg-inthread, which never became an
+// RFC, as Dovecot has it: REFERENCES without its step 5, so that subjects do not
+// matter, and threads by the sent date of their latest message, the latest thread
+// at the end.
+func (t *Threader) latestLast() mail.Threads {
 	order := t.byDate()
 	parent := t.refs.above()
 	f := t.forest(order, parent)

@@ -1,0 +1,80 @@
+package imapserver
+
+import (
+	"strings"
+
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+	"postern/internal/search"
+)
+
+// sort is the commands SORT and UID SORT (RFC 5256, RFC 5957), with RETURN
+// (RFC 5267 3).
+func (s *session) sort(c *command) error {
+	var args imapwire.SortArgs
+	if !s.r.ExpectSortArgs(&args) {
+		return s.unsaved(&args.SearchArgs, s.r.Err())
+	}
+	if err := s.sortAllowed(&args.SearchArgs); err != nil {
+		return err
+	}
+	sorter := search.NewSorter(args.Order)
+	if err := s.gatherHeadings(&args.SearchArgs, sorter.Needs(), sorter.Add); err != nil {
+		return s.unsaved(&args.SearchArgs, err)
+	}
+	sorted := sorter.Sorted()
+	if args.Return&imapwire.ReturnSave != 0 {
+		s.box.view.Save(savedOfSorted(sorted, args.Return))
+	}
+	s.answerSort(c, &args, sorted)
+	return nil
+}
+
+// sortAllowed is searchAllowed for SORT and THREAD, which always name a charset.
+func (s *session) sortAllowed(args *imapwire.SearchArgs) error {
+	if s.utf8Accept && !strings.EqualFold(args.Charset, "UTF-8") {
+		return bad("the charset has to be UTF-8 now") // RFC 9755 3
+	}
+	return s.criteriaAllowed(args)
+}
+
+// savedOfSorted is what "$" becomes: as for SEARCH, where MIN and MAX are the ends
+// of the order (RFC 5267 3.1).
+func savedOfSorted(sorted []mail.UID, options imapwire.SearchReturn) mail.UIDSet {
+	ends := options & (imapwire.ReturnMin | imapwire.ReturnMax)
+	if ends == 0 || options&(imapwire.ReturnAll|imapwire.ReturnCount) != 0 || len(sorted) == 0 {
+		return mail.NewUIDSet(sorted...)
+	}
+	var saved []mail.UID
+	if ends&imapwire.ReturnMin != 0 {
+		saved = append(saved, sorted[0])
+	}
+	if ends&imapwire.ReturnMax != 0 {
+		saved = append(saved, sorted[len(sorted)-1])
+	}
+	return mail.NewUIDSet(saved...)
+}
+
+// answerSort writes SORT, or ESEARCH for those who asked for results. IMAP4rev2
+// has no SORT of its own, so unlike SEARCH it is answered alike in both revisions.
+func (s *session) answerSort(c *command, args *imapwire.SortArgs, sorted []mail.UID) {
+	numbers := make([]uint32, len(sorted))
+	for i, uid := range sorted {
+		numbers[i] = s.numberOf(c, uid)
+	}
+	switch {
+	case !args.HasReturn:
+		s.w.Sort(numbers, 0)
+	case args.Return != imapwire.ReturnSave: // alone it is answered by nothing
+		s.w.ESort(&imapwire.ESort{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Sorted: numbers})
+	}
+}
+
+// numberOf is the number by which a command's reply means a message of the view.
+func (s *session) numberOf(c *command, uid mail.UID) uint32 {
+	if c.spec.byUID {
+		return uint32(uid)
+	}
+	seq, _ := s.box.view.Seq(uid) // what is searched is in the view
+	return seq
+}
