@@ -5,7 +5,7 @@ import "postern/internal/imapwire"
 // create is the command CREATE (RFC 9051 6.3.4) with the special uses of RFC 6154
 // 3. A name that ends with the separator is created like another: every mailbox
 // of ours can have mailboxes below it and hold messages too.
-func (s *session) create(*command) error {
+func (s *session) create(c *command) error {
 	var args imapwire.CreateArgs
 	if !s.r.ExpectCreateArgs(&args) {
 		return s.r.Err()
@@ -22,5 +22,6 @@ func (s *session) create(*command) error {
 		return err
 	}
 	s.tellOldName(supplied, &info)
+	c.done(s.mailboxIDCode(&info), "created") // RFC 8474 4.1
 	return nil
 }

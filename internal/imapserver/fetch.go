@@ -25,7 +25,7 @@ func (s *session) fetch(c *command) error {
 	if err != nil {
 		return err
 	}
-	uids, err := s.box.view.Resolve(args.Set, c.spec.byUID)
+	uids, err := s.toFetch(c, &args)
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,7 @@ func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, 
 			p.structure = true
 		case imapwire.FetchBody:
 			p.body = true
+		case imapwire.FetchSaveDate, imapwire.FetchEmailID, imapwire.FetchThreadID:
 		case imapwire.FetchRFC822, imapwire.FetchRFC822Header, imapwire.FetchRFC822Text:
 			if s.rev2 { // RFC 9051 Appendix E
 				return p, bad("RFC822 is not in IMAP4rev2")
@@ -223,6 +224,12 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 			s.w.FetchInternalDate(row.Date)
 		case imapwire.FetchSize:
 			s.w.FetchSize(uint64(row.Size))
+		case imapwire.FetchSaveDate:
+			s.w.FetchSaveDate(saveDate(row))
+		case imapwire.FetchEmailID:
+			s.w.FetchEmailID(s.emailObject(row))
+		case imapwire.FetchThreadID:
+			s.w.FetchNoThreadID()
 		case imapwire.FetchEnvelope:
 			from := &f.found[i]
 			s.w.FetchStored(item.Kind, f.arena[from.start:from.envelope])

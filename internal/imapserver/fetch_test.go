@@ -13,12 +13,12 @@ func TestSelect(t *testing.T) {
 	c.append("INBOX", `($Work) `, sample(2))
 	c.append("INBOX", `(\Flagged) `, sample(3))
 	if got := c.ok("EXAMINE inbox", `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work)`,
-		`* OK [PERMANENTFLAGS ()] ...`, "* 3 EXISTS", "* 3 RECENT", "* OK [UNSEEN 2] ...",
+		`* OK [PERMANENTFLAGS ()] ...`, "* 3 EXISTS", "* OK [MAILBOXID (...)] ...", "* 3 RECENT", "* OK [UNSEEN 2] ...",
 		"* OK [UIDVALIDITY ...] ...", "* OK [UIDNEXT 4] ..."); !strings.HasPrefix(got, "OK [READ-ONLY] ") {
 		t.Errorf("EXAMINE: %s", got)
 	}
 	if got := c.ok("SELECT INBOX", "* OK [CLOSED] ...", `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work)`,
-		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work \*)] ...`, "* 3 EXISTS", "* 3 RECENT",
+		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work \*)] ...`, "* 3 EXISTS", "* OK [MAILBOXID (...)] ...", "* 3 RECENT",
 		"* OK [UNSEEN 2] ...", "* OK [UIDVALIDITY ...] ...", "* OK [UIDNEXT 4] ..."); !strings.HasPrefix(got, "OK [READ-WRITE] ") {
 		t.Errorf("SELECT: %s", got)
 	}
@@ -27,7 +27,7 @@ func TestSelect(t *testing.T) {
 	c.reply("SELECT INBOX (CONDSTORE)", "BAD ...")
 
 	c.ok("ENABLE IMAP4rev2", "* ENABLED IMAP4rev2")
-	c.ok("SELECT INBOX", `* FLAGS ...`, `* OK [PERMANENTFLAGS ...`, "* 3 EXISTS", "* OK [UIDVALIDITY ...",
+	c.ok("SELECT INBOX", `* FLAGS ...`, `* OK [PERMANENTFLAGS ...`, "* 3 EXISTS", "* OK [MAILBOXID (...)] ...", "* OK [UIDVALIDITY ...",
 		"* OK [UIDNEXT 4] ...", `* LIST (\HasNoChildren) "/" INBOX`)
 	c.ok("FETCH 1:3 FLAGS", `* 1 FETCH (FLAGS (\Seen))`, `* 2 FETCH (FLAGS ($Work))`, `* 3 FETCH (FLAGS (\Flagged))`)
 }

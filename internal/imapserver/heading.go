@@ -14,7 +14,7 @@ import (
 // message found to add, in the order of the mailbox. One limit of time holds for
 // both.
 func (s *session) gatherHeadings(args *imapwire.SearchArgs, needs search.Fields, add func(mail.UID, *search.Heading) error) error {
-	program, err := search.Compile(args.Criteria, search.Env{Resolve: s.box.view.Resolve, Now: s.srv.now()})
+	program, err := search.Compile(args.Criteria, s.searchEnv())
 	if err != nil {
 		return err
 	}

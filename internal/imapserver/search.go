@@ -18,7 +18,7 @@ func (s *session) search(c *command) error {
 	if err := s.searchAllowed(&args); err != nil {
 		return err
 	}
-	program, err := search.Compile(args.Criteria, search.Env{Resolve: s.box.view.Resolve, Now: s.srv.now()})
+	program, err := search.Compile(args.Criteria, s.searchEnv())
 	if err != nil {
 		return s.unsaved(&args, err)
 	}
@@ -27,7 +27,7 @@ func (s *session) search(c *command) error {
 		return s.unsaved(&args, err)
 	}
 	if args.Return&imapwire.ReturnSave != 0 {
-		s.box.view.Save(savedOf(found, args.Return))
+		s.box.view.Save(savedOf(found, &args))
 	}
 	s.answerSearch(c, &args, found)
 	return nil
@@ -44,6 +44,11 @@ func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 	return err
 }
 
+// searchEnv is what a search has to know of the session.
+func (s *session) searchEnv() search.Env {
+	return search.Env{Resolve: s.box.view.Resolve, Now: s.srv.now(), Account: s.account.ID()}
+}
+
 // searchAllowed refuses what is not announced, and what the revision of the
 // protocol that was enabled does not have.
 func (s *session) searchAllowed(args *imapwire.SearchArgs) error {
@@ -56,9 +61,9 @@ func (s *session) searchAllowed(args *imapwire.SearchArgs) error {
 // criteriaAllowed is searchAllowed without the charset.
 func (s *session) criteriaAllowed(args *imapwire.SearchArgs) error {
 	switch {
-	case args.Uses&^imapwire.UsesWithin != 0:
+	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesSaveDate|imapwire.UsesObjectID) != 0:
 		return bad("unknown search key")
-	case args.Return&imapwire.ReturnPartial != 0 || len(args.Other) > 0:
+	case len(args.Other) > 0:
 		return bad("unknown result option")
 	case s.rev2 && asksRecent(&args.Criteria):
 		return bad("NEW, OLD and RECENT are not in IMAP4rev2") // RFC 9051 Appendix E
@@ -81,23 +86,6 @@ func asksRecent(c *mail.Criteria) bool {
 	return false
 }
 
-// savedOf is what "$" becomes (RFC 9051 6.4.4.1, table 4): with MIN and MAX
-// alone, only those.
-func savedOf(found mail.UIDSet, options imapwire.SearchReturn) mail.UIDSet {
-	ends := options & (imapwire.ReturnMin | imapwire.ReturnMax)
-	if ends == 0 || options&(imapwire.ReturnAll|imapwire.ReturnCount) != 0 || found.Empty() {
-		return found
-	}
-	var saved mail.UIDSet
-	if ends&imapwire.ReturnMin != 0 {
-		saved = saved.Append(found.Min())
-	}
-	if ends&imapwire.ReturnMax != 0 {
-		saved = saved.Append(found.Max())
-	}
-	return saved
-}
-
 // answerSearch writes SEARCH, or ESEARCH for those who asked for results and for
 // IMAP4rev2, which has no other.
 func (s *session) answerSearch(c *command, args *imapwire.SearchArgs, found mail.UIDSet) {
@@ -115,6 +103,9 @@ func (s *session) answerSearch(c *command, args *imapwire.SearchArgs, found mail
 	e := imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Found: numbers}
 	if !args.HasReturn {
 		e.Return = imapwire.ReturnAll
+	}
+	if e.Return&imapwire.ReturnPartial != 0 {
+		e.Partial, e.Part = args.Partial, partOf(numbers, args.Partial)
 	}
 	if e.Return == imapwire.ReturnSave {
 		return // RFC 9051 6.4.4: SAVE alone is answered by nothing

@@ -60,6 +60,7 @@ func (s *session) enterBox(sel *account.Selection, readOnly bool, supplied strin
 
 	s.writeMailboxFlags()
 	s.w.Exists(b.view.Len())
+	s.w.Status("", imapwire.OK, s.mailboxIDCode(&start.Info), "whatever it is called") // RFC 8474 4.2
 	if !s.rev2 {
 		// RFC 9051 Appendix E dropped both.
 		s.w.Recent(uint32(b.view.Recent().Len()))

@@ -35,6 +35,9 @@ func (s *session) sortAllowed(args *imapwire.SearchArgs) error {
 	if s.utf8Accept && !strings.EqualFold(args.Charset, "UTF-8") {
 		return bad("the charset has to be UTF-8 now") // RFC 9755 3
 	}
+	if args.Return&imapwire.ReturnPartial != 0 {
+		return bad("PARTIAL is for SEARCH") // of SORT it is CONTEXT=SORT (RFC 5267)
+	}
 	return s.criteriaAllowed(args)
 }
 

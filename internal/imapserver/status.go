@@ -28,7 +28,7 @@ func (s *session) status(*command) error {
 
 // statusOffered are the items we know; RECENT is not of IMAP4rev2 (RFC 9051
 // Appendix E).
-const statusOffered = imapwire.StatusMessages | imapwire.StatusRecent | imapwire.StatusUIDNext |
+const statusOffered = imapwire.StatusMessages | imapwire.StatusMailboxID | imapwire.StatusRecent | imapwire.StatusUIDNext |
 	imapwire.StatusUIDValidity | imapwire.StatusUnseen | imapwire.StatusDeleted | imapwire.StatusSize |
 	imapwire.StatusAppendLimit
 
@@ -48,5 +48,6 @@ func (s *session) writeStatus(info *account.Info, items imapwire.StatusItems) {
 	s.w.MailboxStatus(info.Name, items, &imapwire.StatusData{
 		Counts: info.Counts, Recent: info.Recent, UIDValidity: info.Validity,
 		AppendLimit: uint64(s.srv.limits.Message),
+		MailboxID:   s.mailboxObject(info).String(),
 	})
 }
