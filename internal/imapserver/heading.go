@@ -10,10 +10,10 @@ import (
 	"postern/internal/search"
 )
 
-// gatherHeadings searches, and gives what sorting or threading looks at of every
-// message found to add, in the order of the mailbox. One limit of time holds for
-// both.
-func (s *session) gatherHeadings(args *imapwire.SearchArgs, needs search.Fields, add func(mail.UID, *search.Heading) error) error {
+// forFound searches, gives what sorting or threading looks at of every message
+// found to add, in the order of the mailbox, and then calls end to work with what
+// was added. One limit of time holds for all of it.
+func (s *session) forFound(args *imapwire.SearchArgs, needs search.Fields, add func(mail.UID, *search.Heading) error, end func()) error {
 	program, err := search.Compile(args.Criteria, s.searchEnv())
 	if err != nil {
 		return err
@@ -24,7 +24,11 @@ func (s *session) gatherHeadings(args *imapwire.SearchArgs, needs search.Fields,
 			return err
 		}
 		g := gathering{s: s, ctx: ctx, needs: needs, add: add}
-		return g.of(found)
+		if err := g.of(found); err != nil {
+			return err
+		}
+		end()
+		return nil
 	})
 }
 

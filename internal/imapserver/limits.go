@@ -21,7 +21,7 @@ type Limits struct {
 	Idle         time.Duration // without a command, after login
 	Still        time.Duration // between two signs of life in IDLE
 	HeldBack     time.Duration // an expunge held back so long ends the session
-	Search       time.Duration // one SEARCH may work so long
+	Search       time.Duration // one SEARCH, SORT or THREAD may wait and work so long
 
 	// MessageRate is the least octets a second at which the data of a message
 	// must come in, averaged over MessageWindow.
@@ -34,6 +34,10 @@ type Limits struct {
 
 	// Sessions is how many sessions one account may have at a time.
 	Sessions int
+
+	// Searches is how many of them may search, sort or thread at a time; others
+	// wait for their turn.
+	Searches int
 }
 
 // DefaultLimits are the limits unless the operator sets others.
@@ -56,6 +60,7 @@ func DefaultLimits() Limits {
 		BadBefore: 3, Bad: 20, // as Dovecot
 		BadInRow: 10, // as Cyrus
 		Sessions: 50, // a household of clients with five connections each
+		Searches: 4,
 	}
 }
 
@@ -81,6 +86,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	for _, f := range []struct{ have, want *int }{
 		{&l.BadBefore, &d.BadBefore}, {&l.Bad, &d.Bad}, {&l.BadInRow, &d.BadInRow}, {&l.Sessions, &d.Sessions},
+		{&l.Searches, &d.Searches},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want

@@ -20,12 +20,16 @@ func (s *session) find(program *search.Program) (found mail.UIDSet, err error) {
 	return found, err
 }
 
-// whileSearchMayLast does work that has to end when the client leaves or the limit
-// for one search is reached.
+// whileSearchMayLast does work when it is this account's turn. It has to end when
+// the client leaves or the limit for one search is reached.
 func (s *session) whileSearchMayLast(work func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.limits.Search)
 	defer cancel()
-	err := work(ctx)
+	done, err := s.srv.turns.take(ctx, s.account.ID())
+	if err == nil {
+		defer done()
+		err = work(ctx)
+	}
 	if err != nil && ctx.Err() != nil && s.ctx.Err() == nil {
 		return mail.Wrap(err, mail.Limit, "the search takes too long")
 	}

@@ -70,6 +70,8 @@ type Server struct {
 	writers sync.Pool // *[]byte
 	rows    sync.Pool // *[]account.Row
 
+	turns *turns
+
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	open     map[mail.AccountID]int          // sessions of each account
@@ -114,6 +116,7 @@ func New(o Options) *Server {
 	s.count = newCounters(o.Metrics, s.table)
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, readBuffer) }
 	s.writers.New = func() any { b := make([]byte, 0, writeBuffer); return &b }
+	s.turns = newTurns(s.limits.Searches)
 	s.rows.New = func() any { r := make([]account.Row, 0, rowChunk); return &r }
 	return s
 }

@@ -19,10 +19,11 @@ func (s *session) sort(c *command) error {
 		return err
 	}
 	sorter := search.NewSorter(args.Order)
-	if err := s.gatherHeadings(&args.SearchArgs, sorter.Needs(), sorter.Add); err != nil {
+	var sorted []mail.UID
+	err := s.forFound(&args.SearchArgs, sorter.Needs(), sorter.Add, func() { sorted = sorter.Sorted() })
+	if err != nil {
 		return s.unsaved(&args.SearchArgs, err)
 	}
-	sorted := sorter.Sorted()
 	if args.Return&imapwire.ReturnSave != 0 {
 		s.box.view.Save(savedOfSorted(sorted, args.Return))
 	}
@@ -65,11 +66,15 @@ func (s *session) answerSort(c *command, args *imapwire.SortArgs, sorted []mail.
 	for i, uid := range sorted {
 		numbers[i] = s.numberOf(c, uid)
 	}
+	var highest mail.ModSeq // RFC 7162 3.1.9
+	if args.Uses&imapwire.UsesModSeq != 0 {
+		highest = s.highestOf(savedOfSorted(sorted, args.Return))
+	}
 	switch {
 	case !args.HasReturn:
-		s.w.Sort(numbers, 0)
+		s.w.Sort(numbers, highest)
 	case args.Return != imapwire.ReturnSave: // alone it is answered by nothing
-		s.w.ESort(&imapwire.ESort{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Sorted: numbers})
+		s.w.ESort(&imapwire.ESort{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Sorted: numbers, ModSeq: highest})
 	}
 }
 

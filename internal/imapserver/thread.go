@@ -16,10 +16,11 @@ func (s *session) thread(c *command) error {
 		return err
 	}
 	threader := search.NewThreader(args.Algorithm)
-	if err := s.gatherHeadings(&args.SearchArgs, threader.Needs(), threader.Add); err != nil {
+	var threads mail.Threads
+	err := s.forFound(&args.SearchArgs, threader.Needs(), threader.Add, func() { threads = threader.Threads() })
+	if err != nil {
 		return err
 	}
-	threads := threader.Threads()
 	for i := range threads.Nodes {
 		if node := &threads.Nodes[i]; node.Num != 0 {
 			node.Num = s.numberOf(c, mail.UID(node.Num))
