@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"postern/internal/mail"
+	"postern/internal/observe"
 	"postern/internal/store"
 )
 
@@ -163,7 +164,7 @@ func (a *Account) reload(ctx context.Context) {
 		return
 	}
 	if err := a.ready(ctx, &request{}); err != nil {
-		a.pool.o.Log.Warn("account: cannot load the account again", "account", uint64(a.id), "err", err)
+		a.pool.o.Log.Warn("account: cannot load the account again", observe.Account(a.id), observe.Error(err))
 	}
 }
 
@@ -277,7 +278,7 @@ func (a *Account) commit(ctx context.Context, p *plan) error {
 	if err := a.follow(p.changes, len(record)); err != nil {
 		// The log has what the model cannot take: a fault of ours. The change
 		// is durable all the same; the model is made again from the log.
-		a.pool.o.Log.Error("account: own commit cannot be applied", "account", uint64(a.id), "err", err)
+		a.pool.o.Log.Error("account: own commit cannot be applied", observe.Account(a.id), observe.Error(err))
 		a.loaded = false
 		return mail.Wrap(err, mail.Internal, "the change was stored and could not be shown")
 	}

@@ -1,6 +1,10 @@
 package account
 
-import "maps"
+import (
+	"maps"
+
+	"postern/internal/observe"
+)
 
 // follower comes into step with the log of its accounts whenever other hands may
 // have added to it: one goroutine for each channel that the store signals on. A
@@ -56,7 +60,7 @@ func (p *Pool) run(f *follower, grew <-chan struct{}) {
 		p.mu.Unlock()
 		for a := range accounts {
 			if err := a.ask(p.ctx, &request{sync: true}); err != nil && p.ctx.Err() == nil {
-				p.o.Log.Warn("account: cannot follow the log", "account", uint64(a.id), "err", err)
+				p.o.Log.Warn("account: cannot follow the log", observe.Account(a.id), observe.Error(err))
 			}
 		}
 	}

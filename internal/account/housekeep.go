@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/internal/mail"
+	"postern/internal/observe"
 )
 
 // Housekeep does once what the pool otherwise does every Options.Every: it drops
@@ -63,7 +64,7 @@ func (a *Account) dropRows(ctx context.Context) {
 		a.model.refs.base = nil
 	}})
 	if err != nil && ctx.Err() == nil {
-		a.pool.o.Log.Warn("account: cannot drop rows", "account", uint64(a.id), "err", err)
+		a.pool.o.Log.Warn("account: cannot drop rows", observe.Account(a.id), observe.Error(err))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/internal/mail"
+	"postern/internal/observe"
 	"postern/internal/store"
 )
 
@@ -62,7 +63,7 @@ func (p *Pool) background() {
 			return
 		case <-tick.C:
 			if err := p.Housekeep(ctx); err != nil && ctx.Err() == nil {
-				p.o.Log.Warn("account: housekeeping failed", "err", err)
+				p.o.Log.Warn("account: housekeeping failed", observe.Error(err))
 			}
 		}
 	}
@@ -156,6 +157,6 @@ func (a *Account) flushRecent(ctx context.Context) {
 		return nil
 	}, alone: true})
 	if err != nil {
-		a.pool.o.Log.Warn("account: cannot write what was recent", "account", uint64(a.id), "err", err)
+		a.pool.o.Log.Warn("account: cannot write what was recent", observe.Account(a.id), observe.Error(err))
 	}
 }

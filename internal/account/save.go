@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"postern/internal/mail"
+	"postern/internal/observe"
 	"postern/internal/store"
 )
 
@@ -39,7 +40,7 @@ func (a *Account) saveIfDue(ctx context.Context) {
 		a.reload(ctx)
 	default:
 		a.saveAfter = m.tailBytes + saveBytes
-		a.pool.o.Log.Warn("account: cannot save pages", "account", uint64(a.id), "err", err)
+		a.pool.o.Log.Warn("account: cannot save pages", observe.Account(a.id), observe.Error(err))
 	}
 }
 

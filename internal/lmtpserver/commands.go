@@ -159,7 +159,7 @@ func (s *session) outcome(address string, err error) {
 	case mail.NoSpace:
 		s.reply(452, "4.3.1", who+"no room for mail just now")
 	default:
-		s.log.Error("delivery failed", "recipient", observe.Quote(address), "error", err)
+		s.log.Error("delivery failed", observe.Text(observe.KeyRecipient, address), observe.Error(err))
 		s.reply(451, "4.3.0", who+"trouble with the store, try again")
 	}
 }

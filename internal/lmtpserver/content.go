@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"strconv"
 	"strings"
 
@@ -231,11 +232,12 @@ func (c *chunkReader) skip() error {
 // looks for when somebody asks where a message went.
 func (s *session) count(m delivery.Mail, address string, size int64, err error) {
 	attrs := []any{
-		"id", m.ID, "from", observe.Quote(m.From), "to", observe.Quote(address), "octets", size,
+		slog.String(observe.KeyDelivery, m.ID), observe.Text(observe.KeySender, m.From),
+		observe.Text(observe.KeyRecipient, address), slog.Int64(observe.KeySize, size),
 	}
 	if err != nil {
 		s.refused++
-		s.log.Warn("not delivered", append(attrs, "error", err)...)
+		s.log.Warn("not delivered", append(attrs, observe.Error(err))...)
 		return
 	}
 	s.delivered++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/internal/delivery"
+	"postern/internal/observe"
 )
 
 // When we have said 250 the message is ours, but the client knows it only once
@@ -65,7 +66,7 @@ func (s *session) settle(ctx context.Context, flushed error) {
 	ctx = context.WithoutCancel(ctx)
 	for _, r := range s.unsure {
 		if err := r.Lost(ctx); err != nil {
-			s.log.Warn("a delivery whose reply may be lost could not be noted", "error", err)
+			s.log.Warn("a delivery whose reply may be lost could not be noted", observe.Error(err))
 		}
 	}
 	s.unsure = nil

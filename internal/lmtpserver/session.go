@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -58,7 +59,7 @@ func newSession(srv *Server, conn net.Conn, id string) *session {
 		srv: srv, conn: conn, id: id, opened: srv.o.Now(),
 		r:   bufio.NewReaderSize(conn, max(srv.o.Limits.Line, 32<<10)),
 		w:   bufio.NewWriterSize(conn, 4<<10),
-		log: srv.o.Log.With("session", id),
+		log: srv.o.Log.With(observe.Session(id)),
 	}
 }
 
@@ -241,7 +242,8 @@ func (s *session) flush() error { return s.w.Flush() }
 
 // logEnd writes the one line of a session's end.
 func (s *session) logEnd() {
-	s.log.Info("lmtp session ended", "client", observe.Quote(s.greeted), "remote", s.conn.RemoteAddr().String(),
-		"messages", s.messages, "delivered", s.delivered, "refused", s.refused,
-		"seconds", s.srv.o.Now().Sub(s.opened).Seconds(), "reason", s.reason)
+	remote, _ := netip.ParseAddrPort(s.conn.RemoteAddr().String()) // the zero one for a Unix socket
+	s.log.Info("lmtp session ended", observe.Remote(remote), observe.Text(observe.KeyClient, s.greeted),
+		slog.String(observe.KeyReason, s.reason), observe.Duration(s.srv.o.Now().Sub(s.opened).Round(time.Millisecond)),
+		slog.Int(observe.KeyCount, s.messages), slog.Int(observe.KeyDelivered, s.delivered), slog.Int(observe.KeyRefused, s.refused))
 }

@@ -36,6 +36,9 @@ const (
 	KeyCount     = "count"     // how many, of what the message names
 	KeySize      = "size"      // size in bytes of what the message names
 	KeyReason    = "reason"    // why something was refused or ended, from a closed list
+	KeyDelivery  = "delivery"  // names a delivery, as its Received field does
+	KeyDelivered = "delivered" // recipients a session delivered to
+	KeyRefused   = "refused"   // recipients a session could not deliver to
 	KeySender    = "sender"    // envelope sender of a delivery
 	KeyRecipient = "recipient" // envelope recipient of a delivery
 	KeyMessageID = "msgid"     // a Message-ID header field
