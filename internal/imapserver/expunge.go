@@ -30,6 +30,7 @@ func (s *session) expunge(c *command) error {
 		return err
 	}
 	s.countExpunged(gone.Len())
+	c.expunges = !gone.Empty()
 	s.link.raise(mailboxChanged)
 	return nil
 }

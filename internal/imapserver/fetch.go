@@ -18,8 +18,11 @@ func (s *session) fetch(c *command) error {
 	if !s.r.ExpectFetchArgs(&args) {
 		return s.r.Err()
 	}
-	if args.HasChangedSince || args.Vanished || len(args.Other) > 0 {
-		return bad("unknown modifier of FETCH")
+	if err := s.fetchAllowed(c, &args); err != nil {
+		return err
+	}
+	if args.HasChangedSince {
+		args.Items = withModSeq(args.Items)
 	}
 	plan, err := s.planFetch(args.Items, c.spec.byUID)
 	if err != nil {
@@ -28,6 +31,14 @@ func (s *session) fetch(c *command) error {
 	uids, err := s.toFetch(c, &args)
 	if err != nil {
 		return err
+	}
+	if plan.modSeq {
+		if err := s.enableCondStore(); err != nil {
+			return err
+		}
+	}
+	if args.HasChangedSince {
+		uids = s.changedSince(&args, uids)
 	}
 	f := fetching{session: s, plan: plan, base: s.box.sel.Info().HighestModSeq}
 	if err := f.all(uids); err != nil {
@@ -41,6 +52,8 @@ type fetchPlan struct {
 	items []imapwire.FetchItem
 	uid   bool // UID comes first
 	seen  bool // what is fetched becomes \Seen
+
+	modSeq bool // MODSEQ is among the items
 
 	envelope, structure, body bool // parts of the summary that are needed
 	content                   bool // the message itself is needed
@@ -57,6 +70,8 @@ func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, 
 			p.uid = true
 			continue
 		case imapwire.FetchFlags, imapwire.FetchInternalDate, imapwire.FetchSize:
+		case imapwire.FetchModSeq:
+			p.modSeq = true
 		case imapwire.FetchEnvelope:
 			p.envelope = true
 		case imapwire.FetchBodyStructure:
@@ -79,6 +94,16 @@ func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, 
 	}
 	p.seen = p.seen && !s.box.readOnly
 	return p, nil
+}
+
+// withModSeq adds MODSEQ, as CHANGEDSINCE does (RFC 7162 3.1.4.1).
+func withModSeq(items []imapwire.FetchItem) []imapwire.FetchItem {
+	for i := range items {
+		if items[i].Kind == imapwire.FetchModSeq {
+			return items
+		}
+	}
+	return append(items, imapwire.FetchItem{Kind: imapwire.FetchModSeq})
 }
 
 // fetching is one FETCH under way.
@@ -211,6 +236,8 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 	becomesSeen := f.plan.seen && !row.Expunged && s.box.sel.Flags(row.Flags).System&mail.Seen == 0
 	if becomesSeen {
 		f.unseen = f.unseen.Append(row.UID)
+	}
+	if becomesSeen = becomesSeen && !s.condstore; becomesSeen {
 		f.flagsWithSeen(row)
 	}
 	for k := range f.plan.items {
@@ -220,6 +247,8 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 			if !becomesSeen {
 				s.fetchFlags(row)
 			}
+		case imapwire.FetchModSeq:
+			s.fetchModSeq(row.ModSeq)
 		case imapwire.FetchInternalDate:
 			s.w.FetchInternalDate(row.Date)
 		case imapwire.FetchSize:
@@ -261,7 +290,9 @@ func (f *fetching) flagsWithSeen(row *account.Row) {
 
 // finish sets \Seen on what was fetched, all at once and only now: what the
 // client has not got it has not seen. It was told so already, unless another
-// session changed the message meanwhile: that one is told again by the exit.
+// session changed the message meanwhile: that one is told again by the exit. Who
+// knows of mod-sequences is told by the exit in any case, with the new one (RFC
+// 7162 3.2.4); the responses before it show each message as it was.
 func (f *fetching) finish() error {
 	s := f.session
 	if f.unseen.Empty() {
@@ -271,15 +302,19 @@ func (f *fetching) finish() error {
 	req := account.StoreRequest{UIDs: f.unseen, Op: mail.AddFlags, Flags: mail.Flags{System: mail.Seen}, UnchangedSince: &f.base}
 	result, err := b.sel.StoreFlags(s.ctx, req)
 	if err == nil {
-		b.view.FlagsTold(result.Changed, result.ModSeq)
+		if !s.condstore {
+			b.view.FlagsTold(result.Changed, result.ModSeq)
+		}
 		if !result.Modified.Empty() {
 			req.UIDs, req.UnchangedSince = result.Modified, nil
 			_, err = b.sel.StoreFlags(s.ctx, req)
 		}
 	}
 	s.link.raise(mailboxChanged)
-	if err != nil {
+	if err != nil && !s.condstore {
 		s.writeFlags(f.unseen, f.plan.uid || s.rev2) // not what they were said to be
+	}
+	if err != nil {
 		return err
 	}
 	return f.failed

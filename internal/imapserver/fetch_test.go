@@ -14,21 +14,21 @@ func TestSelect(t *testing.T) {
 	c.append("INBOX", `(\Flagged) `, sample(3))
 	if got := c.ok("EXAMINE inbox", `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work)`,
 		`* OK [PERMANENTFLAGS ()] ...`, "* 3 EXISTS", "* OK [MAILBOXID (...)] ...", "* 3 RECENT", "* OK [UNSEEN 2] ...",
-		"* OK [UIDVALIDITY ...] ...", "* OK [UIDNEXT 4] ..."); !strings.HasPrefix(got, "OK [READ-ONLY] ") {
+		"* OK [UIDVALIDITY ...] ...", "* OK [UIDNEXT 4] ...", "* OK [HIGHESTMODSEQ ...] ..."); !strings.HasPrefix(got, "OK [READ-ONLY] ") {
 		t.Errorf("EXAMINE: %s", got)
 	}
 	if got := c.ok("SELECT INBOX", "* OK [CLOSED] ...", `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work)`,
 		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Work \*)] ...`, "* 3 EXISTS", "* OK [MAILBOXID (...)] ...", "* 3 RECENT",
-		"* OK [UNSEEN 2] ...", "* OK [UIDVALIDITY ...] ...", "* OK [UIDNEXT 4] ..."); !strings.HasPrefix(got, "OK [READ-WRITE] ") {
+		"* OK [UNSEEN 2] ...", "* OK [UIDVALIDITY ...] ...", "* OK [UIDNEXT 4] ...", "* OK [HIGHESTMODSEQ ...] ..."); !strings.HasPrefix(got, "OK [READ-WRITE] ") {
 		t.Errorf("SELECT: %s", got)
 	}
 	c.reply("SELECT Nowhere", "NO [NONEXISTENT] ...", "* OK [CLOSED] ...")
 	c.reply("FETCH 1 FLAGS", "BAD FETCH is not possible before a mailbox is selected")
-	c.reply("SELECT INBOX (CONDSTORE)", "BAD ...")
+	c.reply("SELECT INBOX (CONDENSED)", "BAD ...")
 
 	c.ok("ENABLE IMAP4rev2", "* ENABLED IMAP4rev2")
 	c.ok("SELECT INBOX", `* FLAGS ...`, `* OK [PERMANENTFLAGS ...`, "* 3 EXISTS", "* OK [MAILBOXID (...)] ...", "* OK [UIDVALIDITY ...",
-		"* OK [UIDNEXT 4] ...", `* LIST (\HasNoChildren) "/" INBOX`)
+		"* OK [UIDNEXT 4] ...", "* OK [HIGHESTMODSEQ ...] ...", `* LIST (\HasNoChildren) "/" INBOX`)
 	c.ok("FETCH 1:3 FLAGS", `* 1 FETCH (FLAGS (\Seen))`, `* 2 FETCH (FLAGS ($Work))`, `* 3 FETCH (FLAGS (\Flagged))`)
 }
 
@@ -82,7 +82,7 @@ func TestFetchItems(t *testing.T) {
 	c.ok("UID FETCH 1 FLAGS", `* 1 FETCH (UID 1 FLAGS (\Flagged \Seen \Recent))`)
 	c.ok("UID FETCH 2:* FLAGS", `* 1 FETCH (UID 1 FLAGS (\Flagged \Seen \Recent))`)
 	c.ok("UID FETCH 2 FLAGS")
-	for _, f := range []string{"FETCH 2 FLAGS", "FETCH 1 MODSEQ", "FETCH 1 (FLAGS) (CHANGEDSINCE 1)", "FETCH 1 PREVIEW",
+	for _, f := range []string{"FETCH 2 FLAGS", "FETCH 1 (FLAGS) (CHANGEDLATELY 1)", "FETCH 1 PREVIEW",
 		"FETCH 1 FROB", "FETCH 0 FLAGS", "FETCH 1 BODY[MIME]", "FETCH 1"} {
 		c.reply(f, "BAD ...")
 	}

@@ -20,6 +20,7 @@ func (s *session) move(c *command) error {
 	}
 	if !moved.From.Empty() {
 		s.w.Status("", "OK", copyUID(moved), "moved")
+		c.expunges = true
 	}
 	s.link.raise(mailboxChanged)
 	return nil

@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"errors"
+	"slices"
 
 	"postern/internal/imapwire"
 	"postern/internal/mail"
@@ -61,25 +62,28 @@ func (s *session) searchAllowed(args *imapwire.SearchArgs) error {
 // criteriaAllowed is searchAllowed without the charset.
 func (s *session) criteriaAllowed(args *imapwire.SearchArgs) error {
 	switch {
-	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesSaveDate|imapwire.UsesObjectID) != 0:
+	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesModSeq|imapwire.UsesSaveDate|imapwire.UsesObjectID) != 0:
 		return bad("unknown search key")
 	case len(args.Other) > 0:
 		return bad("unknown result option")
-	case s.rev2 && asksRecent(&args.Criteria):
+	case s.rev2 && asks(&args.Criteria, mail.SearchRecent, mail.SearchNew, mail.SearchOld):
 		return bad("NEW, OLD and RECENT are not in IMAP4rev2") // RFC 9051 Appendix E
+	}
+	s.cmd.numbers = asks(&args.Criteria, mail.SearchSeq) // RFC 7162 3.2.10.2
+	if args.Uses&imapwire.UsesModSeq != 0 {
+		return s.enableCondStore()
 	}
 	return nil
 }
 
-// asksRecent reports whether criteria look at \Recent. Their depth is bounded by
+// asks reports whether criteria look at one of these. Their depth is bounded by
 // the grammar.
-func asksRecent(c *mail.Criteria) bool {
-	switch c.Op {
-	case mail.SearchRecent, mail.SearchNew, mail.SearchOld:
+func asks(c *mail.Criteria, ops ...mail.SearchOp) bool {
+	if slices.Contains(ops, c.Op) {
 		return true
 	}
 	for i := range c.Children {
-		if asksRecent(&c.Children[i]) {
+		if asks(&c.Children[i], ops...) {
 			return true
 		}
 	}
@@ -89,18 +93,16 @@ func asksRecent(c *mail.Criteria) bool {
 // answerSearch writes SEARCH, or ESEARCH for those who asked for results and for
 // IMAP4rev2, which has no other.
 func (s *session) answerSearch(c *command, args *imapwire.SearchArgs, found mail.UIDSet) {
-	numbers := found
-	if !c.spec.byUID {
-		numbers = numbers[:0:0]
-		for _, r := range s.box.view.AppendSeqs(nil, found) {
-			numbers = append(numbers, mail.UIDRange{First: mail.UID(r.From), Last: mail.UID(r.To)})
-		}
+	numbers := s.numbered(c, found)
+	var highest mail.ModSeq
+	if args.Uses&imapwire.UsesModSeq != 0 {
+		highest = s.highestOf(savedOf(found, args))
 	}
 	if !args.HasReturn && !s.rev2 {
-		s.w.SearchNumbers(numbers, 0)
+		s.w.SearchNumbers(numbers, highest)
 		return
 	}
-	e := imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Found: numbers}
+	e := imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Found: numbers, ModSeq: highest}
 	if !args.HasReturn {
 		e.Return = imapwire.ReturnAll
 	}

@@ -22,8 +22,8 @@ func (s *session) open(c *command, readWrite bool) error {
 	if !s.r.ExpectSelectArgs(&args) {
 		return s.r.Err()
 	}
-	if args.CondStore || args.QResync != nil || len(args.Other) > 0 {
-		return bad("unknown parameter of %s", c.spec.name)
+	if err := s.selectAllowed(c, &args); err != nil {
+		return err
 	}
 	supplied := s.r.Denormalized()
 	if s.box != nil {
@@ -38,11 +38,28 @@ func (s *session) open(c *command, readWrite bool) error {
 	if err != nil {
 		return err
 	}
+	s.condstore = s.condstore || args.CondStore
 	s.enterBox(sel, !readWrite, supplied)
+	if args.QResync != nil {
+		s.resync(args.QResync)
+	}
 	if readWrite {
 		c.done("READ-WRITE", "selected")
 	} else {
 		c.done("READ-ONLY", "selected read-only")
+	}
+	return nil
+}
+
+// selectAllowed checks the parameters (RFC 7162 3.1.8, 3.2.5).
+func (s *session) selectAllowed(c *command, args *imapwire.SelectArgs) error {
+	switch {
+	case len(args.Other) > 0:
+		return bad("unknown parameter of %s", c.spec.name)
+	case args.QResync != nil:
+		return s.qresyncEnabled()
+	case args.CondStore:
+		return s.condStoreOffered()
 	}
 	return nil
 }
@@ -70,6 +87,7 @@ func (s *session) enterBox(sel *account.Selection, readOnly bool, supplied strin
 	}
 	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDVALIDITY %d", start.Info.Validity), "UIDs are valid")
 	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDNEXT %d", start.Info.Counts.UIDNext), "the next UID")
+	s.w.Status("", imapwire.OK, s.highestCode(), "the highest mod-sequence") // RFC 7162 3.1.2.1: NOMODSEQ never
 	if s.rev2 {
 		e := listEntry{name: start.Info.Name, info: &start.Info, oldName: supplied}
 		s.w.List(e.data())

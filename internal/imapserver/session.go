@@ -36,6 +36,8 @@ type session struct {
 	utf8       bool    // names in UTF-8: IMAP4rev2 or UTF8=ACCEPT is enabled
 	rev2       bool    // IMAP4rev2 is enabled
 	utf8Accept bool    // UTF8=ACCEPT is enabled
+	condstore  bool    // CONDSTORE is, by ENABLE or by use: MODSEQ is told
+	qresync    bool    // QRESYNC is: VANISHED in place of EXPUNGE
 	user       string  // who signed in
 	client     string  // the name given with ID
 	account    *account.Account

@@ -23,7 +23,7 @@ func TestStore(t *testing.T) {
 	c.ok(`STORE 2 +FLAGS.SILENT ($New)`, `* FLAGS (\Answered \Flagged \Deleted \Seen \Draft $New $Work)`,
 		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $New $Work \*)] ...`)
 	c.ok("NOOP")
-	for _, bad := range []string{`STORE 4 FLAGS ()`, `STORE 1 FLAGS`, `STORE 1 (UNCHANGEDSINCE 5) FLAGS ()`, `STORE 1 FLAG (\Seen)`} {
+	for _, bad := range []string{`STORE 4 FLAGS ()`, `STORE 1 FLAGS`, `STORE 1 (UNCHANGEDLATELY 5) FLAGS ()`, `STORE 1 FLAG (\Seen)`} {
 		c.reply(bad, "BAD ...")
 	}
 	c.ok("EXAMINE INBOX", anything)

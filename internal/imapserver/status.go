@@ -30,8 +30,10 @@ func (s *session) status(*command) error {
 // Appendix E).
 const statusOffered = imapwire.StatusMessages | imapwire.StatusMailboxID | imapwire.StatusRecent | imapwire.StatusUIDNext |
 	imapwire.StatusUIDValidity | imapwire.StatusUnseen | imapwire.StatusDeleted | imapwire.StatusSize |
-	imapwire.StatusAppendLimit
+	imapwire.StatusAppendLimit | imapwire.StatusHighestModSeq
 
+// statusAllowed refuses items we do not know. To ask for HIGHESTMODSEQ makes a
+// session one that knows of mod-sequences (RFC 7162 3.1).
 func (s *session) statusAllowed(items imapwire.StatusItems) error {
 	offered := statusOffered
 	if s.rev2 {
@@ -40,6 +42,9 @@ func (s *session) statusAllowed(items imapwire.StatusItems) error {
 	if items&^offered != 0 {
 		return bad("unknown status item")
 	}
+	if items&imapwire.StatusHighestModSeq != 0 {
+		return s.enableCondStore()
+	}
 	return nil
 }
 
@@ -47,7 +52,7 @@ func (s *session) statusAllowed(items imapwire.StatusItems) error {
 func (s *session) writeStatus(info *account.Info, items imapwire.StatusItems) {
 	s.w.MailboxStatus(info.Name, items, &imapwire.StatusData{
 		Counts: info.Counts, Recent: info.Recent, UIDValidity: info.Validity,
-		AppendLimit: uint64(s.srv.limits.Message),
-		MailboxID:   s.mailboxObject(info).String(),
+		HighestModSeq: info.HighestModSeq, AppendLimit: uint64(s.srv.limits.Message),
+		MailboxID: s.mailboxObject(info).String(),
 	})
 }

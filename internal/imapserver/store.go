@@ -14,15 +14,24 @@ func (s *session) store(c *command) error {
 	if !s.r.ExpectStoreArgs(&args) {
 		return s.r.Err()
 	}
-	if args.HasUnchangedSince || len(args.Other) > 0 {
+	if len(args.Other) > 0 {
 		return bad("unknown parameter of STORE")
 	}
 	if err := s.box.writable(); err != nil {
 		return err
 	}
 	uids, err := s.box.view.Resolve(args.Set, c.spec.byUID)
-	if err != nil || uids.Empty() {
+	if err != nil {
 		return err
+	}
+	if args.HasUnchangedSince {
+		if err := s.enableCondStore(); err != nil || uids.Empty() {
+			return err
+		}
+		return s.storeUnchanged(c, &args, uids)
+	}
+	if uids.Empty() {
+		return nil
 	}
 	req := account.StoreRequest{UIDs: uids, Op: args.Op, Flags: args.Flags}
 	if args.Silent {
@@ -57,6 +66,9 @@ func (s *session) storeSilently(req account.StoreRequest, args *imapwire.StoreAr
 		return err
 	}
 	b.view.FlagsAssumed(result.Changed, result.ModSeq)
+	if s.condstore {
+		s.writeModSeqs(result.Changed, result.ModSeq) // RFC 7162 3.1.4.2, example 14
+	}
 	s.link.raise(mailboxChanged)
 	if result.Modified.Empty() && result.Gone.Empty() {
 		s.tellKeywords() // silence is about the messages

@@ -1,5 +1,7 @@
 package imapserver
 
+import "postern/internal/mail"
+
 // state is where in the protocol a session is (RFC 9051 3), as a bit.
 type state uint8
 
@@ -53,6 +55,10 @@ type command struct {
 	tag  string
 	spec *spec
 	ok   reply // what its OK says; text defaults to "NAME completed"
+
+	numbers  bool        // its criteria name sequence numbers: it may not reveal expunges
+	modSeq   mail.ModSeq // the highest MODSEQ in its FETCH responses
+	expunges bool        // VANISHED was told or owed during it
 }
 
 // done sets the code and the text of the command's OK.

@@ -22,6 +22,9 @@ func (s *session) conclude(err error) *ending {
 		}
 	}
 	if answer.status != "" {
+		if end == nil {
+			s.tellHighest(answer.status == statusOK)
+		}
 		s.answer(answer)
 		if tooBad := s.countBad(answer.status == statusBad && !isBlameless(err)); end == nil {
 			end = tooBad
@@ -105,7 +108,7 @@ func (s *session) tellAfter(refused bool) error {
 	if s.box == nil || s.cmd.spec == nil {
 		return nil
 	}
-	return s.tell(s.cmd.spec.reveals && !refused && !s.numbersUnderWay())
+	return s.tell(s.cmd.spec.reveals && !s.cmd.numbers && !refused && !s.numbersUnderWay())
 }
 
 // numbersUnderWay reports whether a command that uses sequence numbers may have
@@ -139,8 +142,13 @@ func (s *session) tell(mayExpunge bool) error {
 	if t.Empty() {
 		return nil
 	}
-	for seq := range t.Expunges() {
-		s.w.Expunge(seq)
+	if s.qresync {
+		s.writeVanished(t.Vanished, false)
+		s.cmd.expunges = s.cmd.expunges || !t.Vanished.Empty()
+	} else {
+		for seq := range t.Expunges() {
+			s.w.Expunge(seq)
+		}
 	}
 	if t.NewExists {
 		s.tellKeywords() // new messages may bring new ones
@@ -201,10 +209,13 @@ func (s *session) writeFlags(uids mail.UIDSet, withUID bool) {
 				continue
 			}
 			s.w.BeginFetch(seq)
-			if withUID {
+			if withUID || s.condstore {
 				s.w.FetchUID(rows[i].UID)
 			}
 			s.fetchFlags(&rows[i])
+			if s.condstore {
+				s.fetchModSeq(rows[i].ModSeq) // RFC 7162 3.2.4
+			}
 			s.w.EndFetch()
 		}
 		if uids = rest; len(rows) == 0 {
