@@ -20,8 +20,8 @@
 // command, and in IDLE when it is woken, it asks the account for the Delta since
 // its view's cursor and writes what the view says may be written (package view).
 // Being woken is a bit without data. EXPUNGE, which moves sequence numbers, is
-// not written during FETCH, STORE and SEARCH by sequence number, nor while a
-// command that uses sequence numbers has already arrived, nor when no command is
+// not written during FETCH, STORE, SEARCH, SORT and THREAD by sequence number, nor
+// while a command that uses sequence numbers has already arrived, nor when no command is
 // in progress (RFC 9051 5.5, 7.5.1).
 //
 // # Waiting

@@ -67,8 +67,8 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: by UID or not?", sp.name)
 		}
 	}
-	// RFC 3501 7.4.1, RFC 9051 7.5.1: never during these.
-	for _, name := range []string{"FETCH", "STORE", "SEARCH"} {
+	// RFC 3501 7.4.1, RFC 9051 7.5.1, RFC 5256 3: never during these.
+	for _, name := range []string{"FETCH", "STORE", "SEARCH", "SORT", "THREAD"} {
 		for _, sp := range commandTable() {
 			if sp.name == name && (sp.reveals || !sp.sequences) {
 				t.Errorf("%s must not reveal expunges", name)

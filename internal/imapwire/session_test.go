@@ -45,6 +45,8 @@ func readArgs(r *Reader, name string) (any, bool) {
 		fetch  FetchArgs
 		store  StoreArgs
 		search SearchArgs
+		sort   SortArgs
+		thread ThreadArgs
 		list   ListArgs
 		status StatusArgs
 		sel    SelectArgs
@@ -64,6 +66,10 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &store, r.ExpectStoreArgs(&store)
 	case "SEARCH", "UID SEARCH":
 		return &search, r.ExpectSearchArgs(&search)
+	case "SORT", "UID SORT":
+		return &sort, r.ExpectSortArgs(&sort)
+	case "THREAD", "UID THREAD":
+		return &thread, r.ExpectThreadArgs(&thread)
 	case "LIST":
 		ok := r.ExpectListArgs(&list)
 		return listText(&list), ok
