@@ -42,6 +42,7 @@ const house = `
 
 	5  imapserver      one IMAP conversation
 	5  lmtpserver      one LMTP conversation
+	5  bench           load on any IMAP server, measured; a client, so it knows nothing of ours
 `
 
 // testOnly are packages that stand beside the house and only tests import. They may import whatever is in it.
@@ -65,7 +66,7 @@ var reserved = []struct {
 	{"github.com/minio/minio-go", []string{"store/cluster"}, "S3 is the cluster driver's own affair"},
 	{"github.com/pelletier/go-toml", []string{"cmd"}, "configuration lives in the roof; packages take plain fields"},
 	{"github.com/alecthomas/kong", []string{"cmd"}, "flags live in the roof"},
-	{"flag", []string{"cmd"}, "flags live in the roof"},
+	{"flag", []string{"cmd", "bench/compare"}, "flags live in the roof, and in the race that stands beside the house"},
 	{"github.com/emersion/go-imap", nil, "the protocol is ours; go-imap is a client in tests"},
 	{"github.com/jhillyerd/enmime", nil, "MIME is ours; enmime is a second opinion in tests"},
 	{"testing", []string{"store/storetest", "testenv", "account/accounttest"}, "a server does not carry its tests with it"},
@@ -77,6 +78,8 @@ type importException struct{ from, to, reason string }
 var importExceptions = []importException{
 	{"store/embedded", "store/storetest", "tests only: a driver is tested by the suite beside it"},
 	{"store/cluster", "store/storetest", "tests only: a driver is tested by the suite beside it"},
+	{"bench", "imapserver", "tests only: a load generator wants a server"},
+	{"bench", "lmtpserver", "tests only: a load generator wants a server"},
 }
 
 // A source is one Go file and what it imports.
@@ -193,7 +196,7 @@ func judgeFloor(floors map[string]int, s source, imported string) string {
 	if strings.HasPrefix(imported, "postern/cmd/") && !strings.HasPrefix(s.pkg, "cmd/") {
 		return "nothing imports the roof"
 	}
-	if strings.HasPrefix(imported, "postern/test/") && !s.isTest && !under(s.pkg, "test") {
+	if strings.HasPrefix(imported, "postern/test/") && !s.isTest && !under(s.pkg, "test") && !under(s.pkg, "bench") {
 		return "only tests import the test yard"
 	}
 	to, ours := strings.CutPrefix(imported, "postern/internal/")

@@ -50,7 +50,7 @@ func Dovecot(t testing.TB) *Server {
 	ports := freePorts(t, 3)
 	var config strings.Builder
 	err = dovecotConfig.Execute(&config, map[string]any{
-		"Dir": inside, "UID": dovecotMailUser, "Password": accountPassword,
+		"Dir": inside, "UID": dovecotMailUser, "Password": accountPassword, "Location": "sdbox:~/mail", "More": "",
 		"Plain": port(ports[0]), "TLS": port(ports[1]), "LMTP": port(ports[2]),
 	})
 	if err != nil {
@@ -61,12 +61,7 @@ func Dovecot(t testing.TB) *Server {
 	}
 
 	log := &lockedBuffer{}
-	cmd := exec.Command("/usr/sbin/dovecot", "-F", "-c", inside+"/dovecot.conf")
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-		"LD_LIBRARY_PATH=/usr/lib/dovecot:/usr/lib/" + testenv.Multiarch() + ":/lib/" + testenv.Multiarch()}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
-	start(t, cmd, log)
+	start(t, dovecotCommand(root, "-F", "-c", inside+"/dovecot.conf"), log)
 
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
@@ -77,6 +72,16 @@ func Dovecot(t testing.TB) *Server {
 		Name: "dovecot", Plain: ports[0], TLS: ports[1], LMTP: ports[2], CertFile: certFile, log: log,
 		newAccount: func(testing.TB, string, string) {},
 	}
+}
+
+// dovecotCommand is Dovecot in the root directory it was unpacked into.
+func dovecotCommand(root string, arguments ...string) *exec.Cmd {
+	cmd := exec.Command("/usr/sbin/dovecot", arguments...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+		"LD_LIBRARY_PATH=/usr/lib/dovecot:/usr/lib/" + testenv.Multiarch() + ":/lib/" + testenv.Multiarch()}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	return cmd
 }
 
 // dovecotMailUser is the number of "vmail" in the root directory test/fetch furnishes.
@@ -96,7 +101,7 @@ ssl = required
 ssl_cert = <{{.Dir}}/cert.pem
 ssl_key = <{{.Dir}}/key.pem
 ssl_min_protocol = TLSv1.2
-mail_location = sdbox:~/mail
+mail_location = {{.Location}}
 mail_home = {{.Dir}}/mail/%%u
 mail_uid = {{.UID}}
 mail_gid = {{.UID}}
@@ -142,6 +147,7 @@ service lmtp {
     port = {{.LMTP}}
   }
 }
+{{.More}}
 `, specialUse())))
 
 func specialUse() string {

@@ -13,6 +13,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -72,16 +73,25 @@ func (s *Server) TLSConfig(t testing.TB) *tls.Config {
 // freePorts returns n addresses on 127.0.0.1 that were free a moment ago.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
+	addresses, err := takePorts(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addresses
+}
+
+// takePorts is freePorts for a program.
+func takePorts(n int) ([]string, error) {
 	addresses := make([]string, n)
 	for i := range n {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		defer listener.Close() // all at the end, so that no port is given twice
 		addresses[i] = listener.Addr().String()
 	}
-	return addresses
+	return addresses, nil
 }
 
 // awaitGreeting waits until addr accepts a connection and, where greeting is not empty, begins with it.
@@ -125,9 +135,18 @@ func tryGreeting(addr, greeting string) error {
 // writeCertificate makes a self-signed certificate for localhost and 127.0.0.1 and returns its two files.
 func writeCertificate(t testing.TB, dir string) (certFile, keyFile string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certFile, keyFile, err := makeCertificate(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return certFile, keyFile
+}
+
+// makeCertificate is writeCertificate for a program.
+func makeCertificate(dir string) (certFile, keyFile string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", "", err
 	}
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(time.Now().UnixNano()),
@@ -143,23 +162,18 @@ func writeCertificate(t testing.TB, dir string) (certFile, keyFile string) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writePEM(t, certFile, "CERTIFICATE", der, 0o644)
-	writePEM(t, keyFile, "PRIVATE KEY", keyDER, 0o600)
-	return certFile, keyFile
+	return certFile, keyFile, errors.Join(writePEM(certFile, "CERTIFICATE", der, 0o644), writePEM(keyFile, "PRIVATE KEY", keyDER, 0o600))
 }
 
-func writePEM(t testing.TB, path, kind string, der []byte, mode os.FileMode) {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode); err != nil {
-		t.Fatal(err)
-	}
+func writePEM(path, kind string, der []byte, mode os.FileMode) error {
+	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
 }
 
 // lockedBuffer is a bytes.Buffer that a process writes while a test reads it.
