@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"context"
 	"strconv"
 
 	"postern/internal/account"
@@ -38,7 +39,9 @@ func (s *session) append(c *command) error {
 		return err
 	}
 	defer content.Abandon(s.ctx)
-	added, err := mailbox.Append(s.ctx, []account.NewMessage{{Content: content, Flags: msg.Flags, Date: s.dateOf(&msg)}})
+	added, err := patiently(s.ctx, s, func(ctx context.Context) (account.Appended, error) {
+		return mailbox.Append(ctx, []account.NewMessage{{Content: content, Flags: msg.Flags, Date: s.dateOf(&msg)}})
+	})
 	if err != nil {
 		return tryCreate(err)
 	}

@@ -28,6 +28,7 @@ func features() []feature {
 		{"CREATE-SPECIAL-USE", false, true},
 		{"ESEARCH", false, true},
 		{"ESORT", false, true},
+		{"INPROGRESS", false, true},
 		{"LIST-EXTENDED", false, true},
 		{"LIST-STATUS", false, true},
 		{"OBJECTID", false, true},

@@ -7,7 +7,7 @@ func (s *session) close(*command) error {
 		return s.r.Err()
 	}
 	if !s.box.readOnly {
-		gone, err := s.box.sel.Expunge(s.ctx, nil)
+		gone, err := s.expungeWithin(nil)
 		if err != nil {
 			return err
 		}

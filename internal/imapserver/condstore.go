@@ -85,7 +85,7 @@ func (s *session) storeUnchanged(c *command, args *imapwire.StoreArgs, uids mail
 	told := b.view.Cursor()
 	since := min(args.UnchangedSince, told)
 	req := account.StoreRequest{UIDs: uids, Op: args.Op, Flags: args.Flags, UnchangedSince: &since}
-	result, err := b.sel.StoreFlags(s.ctx, req)
+	result, err := s.storeFlags(req)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s *session) storeUnchanged(c *command, args *imapwire.StoreArgs, uids mail
 		// The client has seen more than it was told of by this view: changes that
 		// have not gone out yet pass the test, and are told with this one.
 		req.UIDs, req.UnchangedSince = modified, &args.UnchangedSince
-		again, err := b.sel.StoreFlags(s.ctx, req)
+		again, err := s.storeFlags(req)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"context"
 	"strconv"
 
 	"postern/internal/account"
@@ -14,7 +15,9 @@ func (s *session) copy(c *command) error {
 	if err != nil || uids.Empty() {
 		return err
 	}
-	copied, err := s.box.sel.Copy(s.ctx, uids, to)
+	copied, err := patiently(s.ctx, s, func(ctx context.Context) (account.Copied, error) {
+		return s.box.sel.Copy(ctx, uids, to)
+	})
 	if err != nil {
 		return tryCreate(err)
 	}

@@ -1,6 +1,10 @@
 package imapserver
 
-import "postern/internal/imapwire"
+import (
+	"context"
+
+	"postern/internal/imapwire"
+)
 
 // deleteMailbox is the command DELETE (RFC 9051 6.3.5). Who deletes the mailbox
 // they have selected is back in the authenticated state, which CLOSED says.
@@ -11,7 +15,10 @@ func (s *session) deleteMailbox(*command) error {
 	}
 	supplied := s.r.Denormalized()
 	own := s.box != nil && s.box.sel.Info().Name == name
-	if err := s.account.DeleteMailbox(s.ctx, name); err != nil {
+	_, err := patiently(s.ctx, s, func(ctx context.Context) (without, error) {
+		return without{}, s.account.DeleteMailbox(ctx, name)
+	})
+	if err != nil {
 		return err
 	}
 	if supplied != "" && s.rev2 {

@@ -1,6 +1,10 @@
 package imapserver
 
-import "postern/internal/mail"
+import (
+	"context"
+
+	"postern/internal/mail"
+)
 
 // expunge is the commands EXPUNGE (RFC 9051 6.4.3) and UID EXPUNGE (RFC 4315
 // 2.1). The EXPUNGE responses are written by the exit, with those of other
@@ -25,7 +29,7 @@ func (s *session) expunge(c *command) error {
 		}
 		within = &uids
 	}
-	gone, err := s.box.sel.Expunge(s.ctx, within)
+	gone, err := s.expungeWithin(within)
 	if err != nil {
 		return err
 	}
@@ -33,6 +37,13 @@ func (s *session) expunge(c *command) error {
 	c.expunges = !gone.Empty()
 	s.link.raise(mailboxChanged)
 	return nil
+}
+
+// expungeWithin is Expunge of the selected mailbox, patiently.
+func (s *session) expungeWithin(within *mail.UIDSet) (mail.UIDSet, error) {
+	return patiently(s.ctx, s, func(ctx context.Context) (mail.UIDSet, error) {
+		return s.box.sel.Expunge(ctx, within)
+	})
 }
 
 func (s *session) countExpunged(n int) {

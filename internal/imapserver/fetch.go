@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"context"
 	"errors"
 
 	"postern/internal/account"
@@ -186,7 +187,7 @@ func (f *fetching) gather(rows []account.Row) (int, error) {
 	f.arena = f.arena[:0]
 	f.found = append(f.found[:0], make([]fromSummary, len(rows))...)
 	n := len(rows)
-	err := f.session.box.sel.Summaries(f.session.ctx, rows, func(i int, m *account.Summary) error {
+	each := func(i int, m *account.Summary) error {
 		if len(f.arena) >= arenaFull {
 			n = i
 			return errChunkFull
@@ -209,6 +210,9 @@ func (f *fetching) gather(rows []account.Row) (int, error) {
 			from.kept = m.Clone()
 		}
 		return nil
+	}
+	_, err := patiently(f.session.ctx, f.session, func(ctx context.Context) (without, error) {
+		return without{}, f.session.box.sel.Summaries(ctx, rows, each)
 	})
 	if err != nil && !errors.Is(err, errChunkFull) {
 		return 0, err
@@ -300,14 +304,14 @@ func (f *fetching) finish() error {
 	}
 	b := s.box
 	req := account.StoreRequest{UIDs: f.unseen, Op: mail.AddFlags, Flags: mail.Flags{System: mail.Seen}, UnchangedSince: &f.base}
-	result, err := b.sel.StoreFlags(s.ctx, req)
+	result, err := s.storeFlags(req)
 	if err == nil {
 		if !s.condstore {
 			b.view.FlagsTold(result.Changed, result.ModSeq)
 		}
 		if !result.Modified.Empty() {
 			req.UIDs, req.UnchangedSince = result.Modified, nil
-			_, err = b.sel.StoreFlags(s.ctx, req)
+			_, err = s.storeFlags(req)
 		}
 	}
 	s.link.raise(mailboxChanged)

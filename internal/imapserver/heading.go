@@ -43,6 +43,7 @@ type gathering struct {
 }
 
 func (g *gathering) of(found mail.UIDSet) error {
+	g.s.progress.begin(found.Len())
 	room := g.s.srv.takeRows()
 	defer g.s.srv.giveRows(room)
 	for !found.Empty() {
@@ -56,6 +57,7 @@ func (g *gathering) of(found mail.UIDSet) error {
 		if err := g.chunk(rows); err != nil {
 			return err
 		}
+		g.s.progress.add(len(rows))
 		found = rest
 	}
 	return nil

@@ -22,6 +22,7 @@ type Limits struct {
 	Still        time.Duration // between two signs of life in IDLE
 	HeldBack     time.Duration // an expunge held back so long ends the session
 	Search       time.Duration // one SEARCH, SORT or THREAD may wait and work so long
+	Progress     time.Duration // between two notices of a long command; none are given if it is negative
 
 	// MessageRate is the least octets a second at which the data of a message
 	// must come in, averaged over MessageWindow.
@@ -56,6 +57,7 @@ func DefaultLimits() Limits {
 		Still:        2 * time.Minute,  // some NATs forget a connection after less than five
 		HeldBack:     12 * time.Hour,   // half of what expunged mail stays readable
 		Search:       time.Minute,
+		Progress:     10 * time.Second, // RFC 9585 4: 10 to 15 seconds
 		MessageRate:  1 << 10, MessageWindow: 30 * time.Second,
 		BadBefore: 3, Bad: 20, // as Dovecot
 		BadInRow: 10, // as Cyrus
@@ -91,6 +93,9 @@ func (l Limits) withDefaults() Limits {
 		if *f.have <= 0 {
 			*f.have = *f.want
 		}
+	}
+	if l.Progress == 0 {
+		l.Progress = d.Progress
 	}
 	if l.MessageRate <= 0 {
 		l.MessageRate = d.MessageRate

@@ -1,5 +1,11 @@
 package imapserver
 
+import (
+	"context"
+
+	"postern/internal/account"
+)
+
 // move is the commands MOVE and UID MOVE (RFC 6851, RFC 9051 6.4.8). COPYUID goes
 // out before the EXPUNGE responses, which the exit writes, so that a client can
 // tell where a message went before it forgets it.
@@ -14,7 +20,9 @@ func (s *session) move(c *command) error {
 	if uids.Empty() {
 		return nil
 	}
-	moved, err := s.box.sel.Move(s.ctx, uids, to)
+	moved, err := patiently(s.ctx, s, func(ctx context.Context) (account.Copied, error) {
+		return s.box.sel.Move(ctx, uids, to)
+	})
 	if err != nil {
 		return tryCreate(err)
 	}

@@ -1,6 +1,10 @@
 package imapserver
 
-import "postern/internal/mail"
+import (
+	"context"
+
+	"postern/internal/mail"
+)
 
 // rename is the command RENAME (RFC 9051 6.3.6). A session that has the mailbox
 // selected goes on with it under its new name.
@@ -19,7 +23,10 @@ func (s *session) rename(*command) error {
 	if !s.r.ExpectCRLF() {
 		return s.r.Err()
 	}
-	if err := s.account.RenameMailbox(s.ctx, from, to); err != nil {
+	_, err := patiently(s.ctx, s, func(ctx context.Context) (without, error) {
+		return without{}, s.account.RenameMailbox(ctx, from, to)
+	})
+	if err != nil {
 		return err
 	}
 	if supplied != "" {

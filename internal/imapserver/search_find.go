@@ -25,11 +25,14 @@ func (s *session) find(program *search.Program) (found mail.UIDSet, err error) {
 func (s *session) whileSearchMayLast(work func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.limits.Search)
 	defer cancel()
-	done, err := s.srv.turns.take(ctx, s.account.ID())
-	if err == nil {
+	_, err := patiently(ctx, s, func(ctx context.Context) (without, error) {
+		done, err := s.srv.turns.take(ctx, s.account.ID())
+		if err != nil {
+			return without{}, err
+		}
 		defer done()
-		err = work(ctx)
-	}
+		return without{}, work(ctx)
+	})
 	if err != nil && ctx.Err() != nil && s.ctx.Err() == nil {
 		return mail.Wrap(err, mail.Limit, "the search takes too long")
 	}
@@ -68,6 +71,7 @@ type finding struct {
 // among goes over the messages in chunks of rows.
 func (f *finding) among(uids mail.UIDSet) error {
 	s := f.session
+	s.progress.begin(uids.Len())
 	room := s.srv.takeRows()
 	defer s.srv.giveRows(room)
 	for !uids.Empty() {
@@ -99,6 +103,7 @@ func (f *finding) chunk(rows []account.Row) error {
 			f.undecided, f.places = append(f.undecided, rows[i]), append(f.places, i)
 		}
 	}
+	f.session.progress.add(len(rows) - len(f.undecided))
 	for at := 0; at < len(f.undecided); {
 		n, err := f.decide(at)
 		if err != nil {
@@ -158,6 +163,7 @@ func (f *finding) match(k int, m *account.Summary) error {
 	if err != nil {
 		return err
 	}
+	f.session.progress.add(1)
 	f.answers[f.places[k]] = search.No
 	if yes {
 		f.answers[f.places[k]] = search.Yes

@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"context"
 	"fmt"
 
 	"postern/internal/account"
@@ -34,7 +35,9 @@ func (s *session) open(c *command, readWrite bool) error {
 	if err != nil {
 		return err
 	}
-	sel, err := mailbox.Select(s.ctx, readWrite)
+	sel, err := patiently(s.ctx, s, func(ctx context.Context) (*account.Selection, error) {
+		return mailbox.Select(ctx, readWrite)
+	})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type session struct {
 	account    *account.Account
 	accountID  atomic.Uint64 // of account; 0 before login
 	box        *openBox      // the selected mailbox
+	progress   progress      // of the command under way
 
 	draining <-chan struct{}
 	begun    time.Time // when the session began, by the wall clock
@@ -148,6 +149,7 @@ func (s *session) carryOut(name string) error {
 		return bad("%s is not possible %s", name, s.state)
 	}
 	s.cmd.spec = sp
+	s.progress.begin(0)
 	s.cmd.ok = reply{status: statusOK}
 	if sp.byUID {
 		// A UID that another connection got from APPENDUID means something here at

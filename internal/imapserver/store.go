@@ -37,7 +37,7 @@ func (s *session) store(c *command) error {
 	if args.Silent {
 		return s.storeSilently(req, &args)
 	}
-	result, err := s.box.sel.StoreFlags(s.ctx, req)
+	result, err := s.storeFlags(req)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (s *session) storeSilently(req account.StoreRequest, args *imapwire.StoreAr
 	b := s.box
 	known := b.view.Cursor()
 	req.UnchangedSince = &known
-	result, err := b.sel.StoreFlags(s.ctx, req)
+	result, err := s.storeFlags(req)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *session) storeSilently(req account.StoreRequest, args *imapwire.StoreAr
 	gone := result.Gone
 	if !result.Modified.Empty() {
 		req.UIDs, req.UnchangedSince = result.Modified, nil
-		if result, err = b.sel.StoreFlags(s.ctx, req); err != nil {
+		if result, err = s.storeFlags(req); err != nil {
 			return err
 		}
 		gone = gone.Union(result.Gone)
