@@ -17,7 +17,13 @@ type flagTable struct {
 	sets     atomic.Pointer[[]flagSet]
 	ids      map[string]FlagsID // by text; the committer's own
 	spelling map[string]string  // keyword in lower case to the spelling first seen
+	octets   atomic.Int64       // of the sets' texts
 }
+
+// maxFlagOctets bounds the texts of an account's flag sets, which are remembered
+// as long as anybody has the account open. Beyond it clients can set no keywords
+// but by copying. Ten thousand sets of ten keywords have a tenth of it.
+const maxFlagOctets = 16 << 20
 
 type flagSet struct {
 	flags mail.Flags
@@ -44,6 +50,7 @@ func (t *flagTable) intern(f mail.Flags) FlagsID {
 	// behind it in the same array disturbs none.
 	t.sets.Store(&sets)
 	t.ids[string(text)] = id
+	t.octets.Add(int64(len(text)))
 	return id
 }
 

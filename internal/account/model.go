@@ -86,29 +86,6 @@ type mailbox struct {
 // dirty reports whether the mailbox's pages are not what it is now.
 func (m *mailbox) dirty() bool { return m.last > m.saved }
 
-// keywords collects which keywords are in use in a mailbox.
-type keywords struct {
-	seen   []bool // by FlagsID
-	sorted []string
-}
-
-// note takes in a flag set that some message bears.
-func (k *keywords) note(id FlagsID, flags *flagTable) {
-	if int(id) < len(k.seen) && k.seen[id] {
-		return
-	}
-	if grow := int(id) + 1 - len(k.seen); grow > 0 {
-		k.seen = append(k.seen, make([]bool, grow)...)
-	}
-	k.seen[id] = true
-	for _, word := range flags.get(id).flags.Keywords {
-		if at, found := slices.BinarySearchFunc(k.sorted, word, mail.CompareKeywords); !found {
-			// A new array each time: the old one may be in a session's hands.
-			k.sorted = slices.Insert(slices.Clone(k.sorted), at, word)
-		}
-	}
-}
-
 // oldest is no later than the first message still held was expunged, in unix
 // seconds; 0 if none is held.
 func (m *model) oldest() int64 {

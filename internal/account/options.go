@@ -60,6 +60,10 @@ type Limits struct {
 	Subscriptions int   // names in one account; 10,000
 	MessageSize   int64 // octets of one message with its prefix; 4 GiB - 1 at most, 128 MiB unless set
 	Keywords      int   // on one message; 256
+
+	// MailboxKeywords is how many keywords a client may bring into one mailbox;
+	// 1,024.
+	MailboxKeywords int
 }
 
 // MaxNameBytes and MaxNameDepth bound a mailbox name: octets of UTF-8, and
@@ -90,6 +94,7 @@ func (o Options) withDefaults() Options {
 	l.Mailboxes = orInt(l.Mailboxes, 10_000)
 	l.Subscriptions = orInt(l.Subscriptions, 10_000)
 	l.Keywords = orInt(l.Keywords, 256)
+	l.MailboxKeywords = orInt(l.MailboxKeywords, 1024)
 	if l.MessageSize == 0 {
 		l.MessageSize = 128 << 20
 	}

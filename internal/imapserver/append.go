@@ -34,6 +34,9 @@ func (s *session) append(c *command) error {
 	case msg.Literal.Size == 0:
 		return no("", "a message has at least one octet")
 	}
+	if err := mailbox.AdmitKeywords(s.ctx, msg.Flags); err != nil {
+		return err
+	}
 	content, err := s.receive(&msg)
 	if err != nil {
 		return err

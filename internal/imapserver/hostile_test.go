@@ -48,6 +48,33 @@ func TestHostileFetch(t *testing.T) {
 	c.gone("* BYE [TOOBIG] command line too long")
 }
 
+// TestHostileKeywords makes one keyword more than a mailbox can have.
+func TestHostileKeywords(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.login()
+	c.fill(5)
+	c.ok("SELECT INBOX", anything)
+	list := func(first, n int) string {
+		var words []string
+		for i := range n {
+			words = append(words, fmt.Sprintf("w%04d", first+i))
+		}
+		return "(" + strings.Join(words, " ") + ")"
+	}
+	for i := range 4 {
+		c.ok(fmt.Sprintf("STORE %d +FLAGS.SILENT %s", i+1, list(256*i, 256)), anything)
+	}
+	c.reply("STORE 5 +FLAGS (one-more)", "NO [LIMIT] a mailbox can have 1024 keywords")
+	c.reply("APPEND INBOX (one-more) {10+}\r\nA: b\r\n\r\nhi", "NO [LIMIT] a mailbox can have 1024 keywords")
+	c.ok("STORE 5 +FLAGS.SILENT (w0000 \\Seen)")
+	all := strings.Trim(list(0, 1024), "()")
+	flags := `\Answered \Flagged \Deleted \Seen \Draft ` + all
+	c.ok("SELECT INBOX", "* OK [CLOSED] ...", "* FLAGS ("+flags+")", "* OK [PERMANENTFLAGS ("+flags+")] ...", // no \*
+		"* 5 EXISTS", "* OK [MAILBOXID ...", "* 0 RECENT", "* OK [UNSEEN 1] ...", "* OK [UIDVALIDITY ...", "* OK [UIDNEXT 6] ...", "* OK [HIGHESTMODSEQ ...")
+	c.ok("STORE 1 -FLAGS.SILENT (w0001)")
+	c.ok("STORE 5 +FLAGS.SILENT (one-more)", anything)
+}
+
 // TestHostileNames signs in under names that mean something elsewhere.
 func TestHostileNames(t *testing.T) {
 	w := newWorld(t, nil)

@@ -24,6 +24,11 @@ func (s *session) store(c *command) error {
 	if err != nil {
 		return err
 	}
+	if args.Op != mail.RemoveFlags {
+		if err := s.box.sel.AdmitKeywords(s.ctx, args.Flags); err != nil {
+			return err
+		}
+	}
 	if args.HasUnchangedSince {
 		if err := s.enableCondStore(); err != nil || uids.Empty() {
 			return err

@@ -273,5 +273,6 @@ func (s *session) writeMailboxFlags() {
 	if s.box.readOnly {
 		all = mail.Flags{}
 	}
-	s.w.PermanentFlags(all, !s.box.readOnly)
+	// "\*" says that keywords can be made (RFC 9051 7.1).
+	s.w.PermanentFlags(all, !s.box.readOnly && s.box.sel.MoreKeywords())
 }
