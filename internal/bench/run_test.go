@@ -162,10 +162,14 @@ func TestWrongAnswers(t *testing.T) {
 		{"deliveries that are lost", "lmtp", replace(`^\* SEARCH \d+`, "* SEARCH"), `messages, \d+ were acknowledged`},
 	}
 	w := newWorld(t, 1)
+	if _, err := FillBig(t.Context(), w.config("big")); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := w.config(c.profile)
 			cfg.Address, cfg.TLS, cfg.Repeat, cfg.Connections = liar(t, w.net.Addrs("plain")[0].String(), c.alter), nil, 1, 1
+			cfg.Keep = true
 			report, err := Run(t.Context(), cfg)
 			if err != nil && !isWrong(err) {
 				t.Fatal(err)
