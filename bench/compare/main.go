@@ -96,6 +96,17 @@ func (o *options) run(ctx context.Context) error {
 	}
 	contenders := o.contenders()
 	results := make([]result, len(contenders))
+	err := o.races(ctx, contenders, results)
+	if o.raw != "" { // also of a race that was broken off: it took long
+		err = errors.Join(err, write(o.raw, results))
+	}
+	if err != nil {
+		return err
+	}
+	return replace(o.out, o.table(results))
+}
+
+func (o *options) races(ctx context.Context, contenders []contender, results []result) error {
 	for round := range o.rounds {
 		for k := range contenders {
 			at := (k + round) % len(contenders)
@@ -104,16 +115,15 @@ func (o *options) run(ctx context.Context) error {
 			}
 		}
 	}
-	if o.raw != "" {
-		text, err := json.MarshalIndent(results, "", " ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(o.raw, text, 0o644); err != nil {
-			return err
-		}
+	return nil
+}
+
+func write(file string, results []result) error {
+	text, err := json.MarshalIndent(results, "", " ")
+	if err != nil {
+		return err
 	}
-	return replace(o.out, o.table(results))
+	return os.WriteFile(file, text, 0o644)
 }
 
 func (o *options) contenders() []contender {
@@ -141,6 +151,7 @@ func (o *options) race(ctx context.Context, round int, c contender, into *result
 	}
 	into.Name, into.Version, into.Settings = server.Name, server.Version, server.Settings
 	t := &turn{o: o, server: server, into: into, where: fmt.Sprintf("round %d, %s", round+1, c.name)}
+	defer func() { into.Rounds = append(into.Rounds, t.rows) }()
 	for _, profile := range strings.Split(o.profiles, ",") {
 		if profile == "big" {
 			err = t.big(ctx)
@@ -155,7 +166,6 @@ func (o *options) race(ctx context.Context, round int, c contender, into *result
 			fmt.Fprintf(os.Stderr, "%s: %s FAILED: %v\n%s\n", t.where, profile, err, tail(server.Log()))
 		}
 	}
-	into.Rounds = append(into.Rounds, t.rows)
 	return nil
 }
 
