@@ -94,5 +94,5 @@ func storeIsThere(data string) error {
 	if _, err := os.Stat(filepath.Join(data, "FORMAT")); err == nil {
 		return setupErrorf("%s is the store itself: name the directory it is in, %s", data, filepath.Dir(filepath.Clean(data)))
 	}
-	return setupErrorf("there is no store in %s: name the right data directory with --data or --config", data)
+	return setupErrorf("there is no store in %s: name the directory that %s/ is in (--data or --config names the data directory)", data, storeDirectory)
 }

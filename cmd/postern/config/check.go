@@ -106,6 +106,9 @@ func checkAddress(address string) error {
 	if err != nil || port == "" {
 		return fmt.Errorf("%q is no address: write HOST:PORT, [IPV6]:PORT, unix:/PATH or systemd:NAME", address)
 	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q: port %s is neither a number up to 65535 nor a service known here", address, port)
+	}
 	return nil
 }
 

@@ -73,6 +73,8 @@ sent = "Sent"
 
 [nonsense]
 a = 1
+
+[nog]
 `
 	_, err := Parse("postern.toml", []byte(file))
 	var m *Mistakes
@@ -94,9 +96,27 @@ a = 1
 		"postern.toml:24: listen.lmtp may be given several times: write [[listen.lmtp]]",
 		"postern.toml:29: mailboxes.sent was given on line 28 already",
 		"postern.toml:31: unknown setting nonsense: known here are data, hostname, listen, tls, auth, mailboxes, imap, lmtp, store, log, control",
+		"postern.toml:34: unknown setting nog: did you mean log?",
 	}
 	if got := strings.Split(err.Error(), "\n"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", err, strings.Join(want, "\n"))
+	}
+}
+
+func TestSmallMistakes(t *testing.T) {
+	for file, want := range map[string]string{
+		"foo = 1": "f:1: unknown setting foo: known here are data, hostname, listen, tls, auth, mailboxes, imap, lmtp, store, log, control",
+		"[[listen.imaps]]\naddress = \"[::1]:65536\"": `f:2: listen.imaps.address: "[::1]:65536": port 65536 is neither a number up to 65535 nor a service known here`,
+		"[[listen.imap]]\naddress = \"127.0.0.1:-1\"": `f:2: listen.imap.address: "127.0.0.1:-1": port -1 is neither a number up to 65535 nor a service known here`,
+		"[[listen.imap]]\naddress = \"[::1]:65535\"":  "",
+	} {
+		got := ""
+		if _, err := Parse("f", []byte(file)); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %s\nwant %s", file, got, want)
+		}
 	}
 }
 

@@ -256,7 +256,7 @@ func (r *reader) unknown(v reflect.Value, path, name string, line int) {
 		}
 	}
 	full := join(path, name)
-	best, distance := "", 3
+	best, distance := "", min(3, 1+len(name)/2) // of a short name little is left to mean
 	for _, k := range known {
 		if d := editDistance(k, name); d < distance {
 			best, distance = k, d
