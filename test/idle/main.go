@@ -58,6 +58,9 @@ func run(n, messages int, wait time.Duration) (err error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
+		return err
+	}
 	add := exec.Command(binary, "-c", file, "account", "add", account)
 	add.Stdin = strings.NewReader(password + "\n")
 	if out, err := add.CombinedOutput(); err != nil {
