@@ -1,9 +1,13 @@
 package imapserver
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
+	"io"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -169,6 +173,29 @@ func TestStartTLSInjection(t *testing.T) {
 		c := w.dial("starttls")
 		c.send(text)
 		c.gone("* BYE nothing may follow STARTTLS before TLS is active")
+	}
+}
+
+// TestStartTLSSplit sends the same in two pieces, cut everywhere. What follows the
+// command may then come in after the reply, as the first octets of a handshake
+// that they break. Either way it is never obeyed.
+func TestStartTLSSplit(t *testing.T) {
+	w := newWorld(t, nil)
+	const text = "a STARTTLS\r\nb NOOP\r\nc NOOP\r\n"
+	for cut := 1; cut < len(text); cut++ {
+		c := w.dial("starttls")
+		c.send(text[:cut])
+		if command := len("a STARTTLS\r\n"); cut == command {
+			c.expect("a OK begin TLS now") // so that the rest is late for certain
+		}
+		_, _ = io.WriteString(c.conn, text[cut:]) // it may be closed by now
+		answers, err := io.ReadAll(c.r)           // to the connection's end
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatal(err)
+		}
+		if bytes.Contains(answers, []byte("b ")) || bytes.Contains(answers, []byte("c ")) {
+			t.Errorf("cut at %d: %q", cut, answers)
+		}
 	}
 }
 
