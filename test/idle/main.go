@@ -51,14 +51,10 @@ func run(n, messages int, wait time.Duration) (err error) {
 	if out, err := exec.Command("go", "build", "-o", binary, "postern/cmd/postern").CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
 	}
-	data := filepath.Join(dir, "data")
-	if err := os.Mkdir(data, 0o700); err != nil { // account add makes none
-		return err
-	}
 	address, lmtp := "127.0.0.1:"+freePort(), "127.0.0.1:"+freePort()
 	file := filepath.Join(dir, "postern.toml")
 	text := fmt.Sprintf("data = %q\n[listen]\nimap = []\n[[listen.imaps]]\naddress = %q\n[[listen.lmtp]]\naddress = %q\n[imap]\nsessions_per_account = %d\n[log]\nlevel = \"warn\"\n",
-		data, address, lmtp, n+10)
+		filepath.Join(dir, "data"), address, lmtp, n+10)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
