@@ -20,6 +20,10 @@ import (
 //   - below a quarter of it, the ballast is given up, so that mail can still be
 //     deleted, until only a quarter of the ballast's room is left.
 //
+// Another program may take the last octet between two looks. Then the engine's
+// write fails, which would end the process, so the ballast is given up at once
+// and the write made again (surprised).
+//
 // The reserve is the engine's room as well: a compaction writes its tables
 // before it removes the old ones.
 type disk struct {
@@ -108,6 +112,15 @@ func (d *disk) give() {
 	}
 	d.present = false
 	d.log.Warn("the disk is nearly full and the ballast was given up", "octets", d.ballast)
+}
+
+// surprised gives up the ballast because a write has met the end of the disk, and
+// makes the next call of room look again. It is called while writes wait.
+func (d *disk) surprised() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.give()
+	d.looked = time.Time{}
 }
 
 // makeRoom gives up the ballast where opening might need it.

@@ -10,11 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"postern/internal/mail"
 	"postern/internal/store"
@@ -289,5 +292,48 @@ func TestEngineSettings(t *testing.T) {
 	s := openStore(t, "data", small(vfs.NewMem()))
 	if v := s.db.FormatMajorVersion(); v != pebble.FormatTableFormatV6 {
 		t.Errorf("format major version %d", v)
+	}
+}
+
+// fullWhile is a disk that another program has filled between two looks: writes
+// of the engine's log fail for as long as the ballast takes its room.
+type fullWhile struct {
+	mem  *vfs.MemFS
+	full atomic.Bool
+}
+
+func (*fullWhile) String() string { return "full while the ballast is there" }
+
+func (f *fullWhile) MaybeError(op errorfs.Op) error {
+	if !f.full.Load() || op.Kind != errorfs.OpFileWrite || !strings.HasSuffix(op.Path, ".log") {
+		return nil
+	}
+	if _, err := f.mem.Stat("data/BALLAST"); err != nil {
+		return nil
+	}
+	return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+}
+
+// TestFullBetweenLooks shows that a commit which meets the end of the disk before
+// anybody has looked is made by the room of the ballast.
+func TestFullBetweenLooks(t *testing.T) {
+	mem := vfs.NewMem()
+	free(mem, 1<<30)
+	broken := &fullWhile{mem: mem}
+	o := small(noReuse{errorfs.Wrap(mem, broken)})
+	o.Reserve, o.Ballast = 64<<20, 8<<20
+	o.Fatal = func(m string) { t.Error(m) }
+	s := openStore(t, "data", o)
+	s.disk.every = time.Hour
+	a := s.Account(1)
+	must(t, a.Commit(t.Context(), 0, store.Entry{Last: 1, Record: []byte("before")}))
+	broken.full.Store(true)
+	must(t, a.Commit(t.Context(), 1, store.Entry{Last: 2, Record: []byte("at the end of the disk")}))
+	if _, err := mem.Stat("data/BALLAST"); err == nil {
+		t.Error("the ballast is still there")
+	}
+	free(mem, 32<<20) // what the ballast gave back
+	if _, _, err := s.Bodies().Put(t.Context(), bytes.NewReader([]byte("mail"))); mail.KindOf(err) != mail.NoSpace {
+		t.Errorf("the next message, an hour before the next look is due: %v", err)
 	}
 }

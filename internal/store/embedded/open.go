@@ -159,6 +159,9 @@ func (s *Store) open() error {
 		return err
 	}
 	s.disk = newDisk(s.fs, s.dir, s.o)
+	// From here on a write that meets the end of the disk is made once more after
+	// the ballast was given up. The ballast itself is made and removed beneath.
+	s.fs = vfs.OnDiskFull(s.fs, s.disk.surprised)
 	s.disk.makeRoom() // opening writes a log and a manifest
 	if state == formatNone {
 		if err := writeFormat(s.fs, s.dir, formatBegun); err != nil {
