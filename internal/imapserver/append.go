@@ -18,7 +18,7 @@ func (s *session) append(c *command) error {
 		return s.r.Err()
 	}
 	supplied := s.r.Denormalized()
-	mailbox, err := s.account.Mailbox(name, mail.RightInsert)
+	mailbox, err := s.mailbox(name, mail.RightInsert)
 	if err != nil {
 		return tryCreate(err)
 	}

@@ -37,7 +37,7 @@ func (s *session) transfer(c *command) (mail.UIDSet, *account.Mailbox, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	to, err := s.account.Mailbox(args.Mailbox, mail.RightInsert)
+	to, err := s.mailbox(args.Mailbox, mail.RightInsert)
 	if err != nil {
 		return nil, nil, tryCreate(err)
 	}

@@ -30,7 +30,7 @@ func (s *session) rename(*command) error {
 		return err
 	}
 	if supplied != "" {
-		renamed, err := s.account.Mailbox(to, mail.RightLookup)
+		renamed, err := s.mailbox(to, mail.RightLookup)
 		if err != nil {
 			return nil // somebody has renamed it again: there is nothing to tell
 		}

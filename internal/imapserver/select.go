@@ -31,7 +31,7 @@ func (s *session) open(c *command, readWrite bool) error {
 		s.deselect()
 		s.w.Status("", imapwire.OK, "CLOSED", "the mailbox selected before is closed")
 	}
-	mailbox, err := s.account.Mailbox(args.Mailbox, mail.RightRead)
+	mailbox, err := s.mailbox(args.Mailbox, mail.RightRead)
 	if err != nil {
 		return err
 	}

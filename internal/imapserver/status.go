@@ -16,7 +16,7 @@ func (s *session) status(*command) error {
 	if err := s.statusAllowed(args.Items); err != nil {
 		return err
 	}
-	mailbox, err := s.account.Mailbox(args.Mailbox, mail.RightRead)
+	mailbox, err := s.mailbox(args.Mailbox, mail.RightRead)
 	if err != nil {
 		return err
 	}
