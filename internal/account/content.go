@@ -29,7 +29,8 @@ type Content struct {
 func (p *Pool) Keep(ctx context.Context, r io.Reader) (*Content, error) {
 	parser := message.NewParser()
 	bounded := &boundedReader{r: r, left: p.o.Limits.MessageSize, limit: p.o.Limits.MessageSize}
-	ref, size, err := p.store.Bodies().Put(ctx, io.TeeReader(bounded, parser))
+	head := new(headReader)
+	ref, size, err := p.store.Bodies().Put(ctx, io.TeeReader(bounded, io.MultiWriter(parser, head)))
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,13 @@ func (p *Pool) Keep(ctx context.Context, r io.Reader) (*Content, error) {
 		c.Abandon(ctx)
 		return nil, err
 	}
-	c.summary = encodeContent(summary)
+	preview, err := p.preview(ctx, summary, head, ref)
+	if ctx.Err() != nil {
+		c.Abandon(ctx)
+		return nil, ctx.Err()
+	}
+	// A preview that could not be made now is made when it is asked for.
+	c.summary = encodeContent(summary, preview, err == nil)
 	return c, nil
 }
 

@@ -222,7 +222,7 @@ func goldenPages(t testing.TB) map[string][]byte {
 		"root":    (&root{nextMessage: 1 << 20, maxValidity: 1e9, oldest: 1 << 30, subscribed: []string{"INBOX", "a/b"}}).encode(),
 		"mailbox": state.encode(),
 		"refs":    encodeRefs(refSpan, []mail.MessageID{refSpan, refSpan + 7, 2*refSpan - 1}, extra),
-		"summary": encodeSummary(42, row, ref, []byte("X: y\r\n"), encodeContent(parsed)),
+		"summary": encodeSummary(42, row, ref, []byte("X: y\r\n"), encodeContent(parsed, "x", true)),
 	}
 }
 
@@ -251,7 +251,7 @@ func TestGoldenEncodings(t *testing.T) {
 // written is the version in which something is written now.
 func written(name string) string {
 	switch name {
-	case "mailbox", "record":
+	case "mailbox", "record", "summary":
 		return ".v2"
 	}
 	return ".v1"
@@ -283,6 +283,16 @@ func TestOlderEncodings(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	var s Summary
+	if err := s.decode(read("summary.v1.golden")); err != nil || s.account != 42 || !strings.Contains(string(s.envelope), `"s"`) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if preview, made := s.Preview(); made {
+		t.Errorf("a summary without preview has %q", preview)
+	}
+	if _, err := s.Shape(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestPagesRoundTrip(t *testing.T) {
@@ -305,7 +315,7 @@ func TestPagesRoundTrip(t *testing.T) {
 		t.Error(sum, err)
 	}
 	var s Summary
-	if err := s.decode(pages["summary"]); err != nil || s.account != 42 || s.id != 77 || s.ref[15] != 16 || string(s.prefix) != "X: y\r\n" {
+	if err := s.decode(pages["summary"]); err != nil || s.account != 42 || s.id != 77 || s.ref[15] != 16 || string(s.prefix) != "X: y\r\n" || string(s.preview) != "x" || !s.previewed {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

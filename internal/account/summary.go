@@ -13,12 +13,14 @@ import (
 // which it goes out on the wire:
 //
 //	version | account | id | size | date | body ref | prefix | content
-//	content = envelope | structure | cuts | lines | sent date | references | parts
+//	content = preview | envelope | structure | cuts | lines | sent date | references | parts
+//
+// Version 1 has no preview.
 //
 // The content is made once for every account that gets the message; its offsets
 // count from the body's first octet. Account, id, size and date are there so that
 // messages can be found again in a store whose pages are lost.
-const summaryVersion = 1
+const summaryVersion = 2
 
 // Summary is what was learnt of a message when it arrived. It is valid as long
 // as the callback it was given to runs; Clone makes one that stays.
@@ -29,6 +31,9 @@ type Summary struct {
 	date    mail.InternalDate
 	ref     mail.BodyRef
 	prefix  []byte
+
+	preview   []byte // as UTF-8
+	previewed bool   // it was made at arrival
 
 	envelope, structure []byte
 	cuts                []imapwire.Cut
@@ -47,9 +52,14 @@ func encodeSummary(account mail.AccountID, r *Row, ref mail.BodyRef, prefix, con
 	return append(b, content...)
 }
 
-// encodeContent writes what the parser found in a body.
-func encodeContent(s *message.Summary) []byte {
-	b := appendString(nil, imapwire.AppendEnvelope(nil, &s.Envelope))
+// encodeContent writes what the parser found in a body, and the preview made of
+// it, if one was made.
+func encodeContent(s *message.Summary, preview string, previewed bool) []byte {
+	b := []byte{flagByte(previewed, 1)}
+	if previewed {
+		b = appendString(b, preview)
+	}
+	b = appendString(b, imapwire.AppendEnvelope(nil, &s.Envelope))
 	structure, cuts := imapwire.AppendBodyStructure(nil, s.Root)
 	b = appendString(b, structure)
 	b = appendUint(b, uint64(len(cuts)))
@@ -111,7 +121,7 @@ func appendParams(b []byte, params []message.Param) []byte {
 // decode reads a record into m, which keeps parts of data.
 func (m *Summary) decode(data []byte) error {
 	d := decoder{what: "a summary", b: data}
-	d.version(summaryVersion)
+	version := d.versionUpTo(summaryVersion)
 	m.account, m.id = mail.AccountID(d.uint()), mail.MessageID(d.uint())
 	m.size, m.date = d.uint32(), mail.InternalDate(d.int())
 	if len(d.b) < len(m.ref) {
@@ -120,6 +130,12 @@ func (m *Summary) decode(data []byte) error {
 	}
 	d.b = d.b[copy(m.ref[:], d.b):]
 	m.prefix = d.bytes()
+	m.preview, m.previewed = nil, false
+	if version >= 2 {
+		if m.previewed = d.byte()&1 != 0; m.previewed {
+			m.preview = d.bytes()
+		}
+	}
 	m.envelope, m.structure = d.bytes(), d.bytes()
 	m.cuts = m.cuts[:0]
 	from := 0
@@ -171,10 +187,15 @@ func (m *Summary) AppendBody(dst []byte) []byte {
 	return m.AppendStructure(dst, imapwire.CutExtension)
 }
 
+// Preview gives the text that was made of the message at its arrival (RFC 8970),
+// "" if it has none that could be shown. It reports false where none was made.
+func (m *Summary) Preview() ([]byte, bool) { return m.preview, m.previewed }
+
 // Clone gives a Summary that stays valid.
 func (m *Summary) Clone() *Summary {
 	c := *m
 	c.prefix, c.rest = bytes.Clone(m.prefix), bytes.Clone(m.rest)
+	c.preview = bytes.Clone(m.preview)
 	c.envelope, c.structure = bytes.Clone(m.envelope), bytes.Clone(m.structure)
 	c.cuts = append([]imapwire.Cut(nil), m.cuts...)
 	return &c

@@ -33,6 +33,7 @@ func features() []feature {
 		{"LIST-STATUS", false, true},
 		{"OBJECTID", false, true},
 		{"PARTIAL", false, true},
+		{"PREVIEW", false, true},
 		{"QRESYNC", false, true},
 		{"SAVEDATE", false, true},
 		{"SEARCHRES", false, true},

@@ -57,10 +57,13 @@ type fetchPlan struct {
 	modSeq bool // MODSEQ is among the items
 
 	envelope, structure, body bool // parts of the summary that are needed
+	preview                   previewWanted
 	content                   bool // the message itself is needed
 }
 
-func (p *fetchPlan) summary() bool { return p.envelope || p.structure || p.body || p.content }
+func (p *fetchPlan) summary() bool {
+	return p.envelope || p.structure || p.body || p.content || p.preview != noPreview
+}
 
 // planFetch checks the items and puts the UID first, where many clients want it.
 func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, error) {
@@ -79,6 +82,11 @@ func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, 
 			p.structure = true
 		case imapwire.FetchBody:
 			p.body = true
+		case imapwire.FetchPreview:
+			p.preview = previewAtHand
+			if !item.Lazy {
+				p.preview = previewMade
+			}
 		case imapwire.FetchSaveDate, imapwire.FetchEmailID, imapwire.FetchThreadID:
 		case imapwire.FetchRFC822, imapwire.FetchRFC822Header, imapwire.FetchRFC822Text:
 			if s.rev2 { // RFC 9051 Appendix E
@@ -119,11 +127,12 @@ type fetching struct {
 }
 
 // fromSummary is what a chunk needs of one message's summary. The values are
-// ranges of the arena: envelope, structure, body, one after the other.
+// ranges of the arena: envelope, structure, body, preview, one after the other.
 type fromSummary struct {
-	known                            bool
-	start, envelope, structure, body int
-	kept                             *account.Summary // for the message itself
+	known                                     bool
+	start, envelope, structure, body, preview int
+	previewed                                 bool
+	kept                                      *account.Summary // for the message itself
 }
 
 // all fetches the messages.
@@ -186,9 +195,9 @@ func (f *fetching) chunk(rows []account.Row) (int, error) {
 func (f *fetching) gather(rows []account.Row) (int, error) {
 	f.arena = f.arena[:0]
 	f.found = append(f.found[:0], make([]fromSummary, len(rows))...)
-	n := len(rows)
+	n, toMake := len(rows), 0
 	each := func(i int, m *account.Summary) error {
-		if len(f.arena) >= arenaFull {
+		if len(f.arena) >= arenaFull || toMake >= contentChunk {
 			n = i
 			return errChunkFull
 		}
@@ -206,7 +215,10 @@ func (f *fetching) gather(rows []account.Row) (int, error) {
 			f.arena = m.AppendBody(f.arena)
 		}
 		from.body = len(f.arena)
-		if f.plan.content {
+		if f.keepPreview(from, m) {
+			toMake++
+		}
+		if f.plan.content && from.kept == nil {
 			from.kept = m.Clone()
 		}
 		return nil
@@ -232,6 +244,11 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 			return nil
 		}
 		defer open.close()
+	}
+	preview, previewed, err := f.previewOf(i)
+	if err != nil {
+		f.failed = errors.Join(f.failed, err)
+		return nil
 	}
 	s.w.BeginFetch(seq)
 	if f.plan.uid {
@@ -263,6 +280,8 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 			s.w.FetchEmailID(s.emailObject(row))
 		case imapwire.FetchThreadID:
 			s.w.FetchNoThreadID()
+		case imapwire.FetchPreview:
+			s.w.FetchText(item.Kind, preview, previewed)
 		case imapwire.FetchEnvelope:
 			from := &f.found[i]
 			s.w.FetchStored(item.Kind, f.arena[from.start:from.envelope])

@@ -82,7 +82,7 @@ func TestFetchItems(t *testing.T) {
 	c.ok("UID FETCH 1 FLAGS", `* 1 FETCH (UID 1 FLAGS (\Flagged \Seen \Recent))`)
 	c.ok("UID FETCH 2:* FLAGS", `* 1 FETCH (UID 1 FLAGS (\Flagged \Seen \Recent))`)
 	c.ok("UID FETCH 2 FLAGS")
-	for _, f := range []string{"FETCH 2 FLAGS", "FETCH 1 (FLAGS) (CHANGEDLATELY 1)", "FETCH 1 PREVIEW",
+	for _, f := range []string{"FETCH 2 FLAGS", "FETCH 1 (FLAGS) (CHANGEDLATELY 1)", "FETCH 1 PREVIEW (EAGER)",
 		"FETCH 1 FROB", "FETCH 0 FLAGS", "FETCH 1 BODY[MIME]", "FETCH 1"} {
 		c.reply(f, "BAD ...")
 	}

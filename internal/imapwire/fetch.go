@@ -95,12 +95,19 @@ type FetchArgs struct {
 // ExpectFetchArgs demands the arguments of FETCH or UID FETCH.
 func (r *Reader) ExpectFetchArgs(a *FetchArgs) bool {
 	*a = FetchArgs{}
-	if !r.ExpectSP() || !r.ExpectNumSet(&a.Set) || !r.ExpectSP() || !r.ExpectFetchItems(&a.Items) {
+	if !r.ExpectSP() || !r.ExpectNumSet(&a.Set) || !r.ExpectSP() {
 		return false
 	}
+	lone := r.next() != '('
 	var params []Param
-	if r.SP() && !r.ExpectParams(&params) {
+	if !r.ExpectFetchItems(&a.Items) || r.SP() && !r.ExpectParams(&params) {
 		return false
+	}
+	if lone && lazily(params) && len(a.Items) == 1 && a.Items[0].Kind == FetchPreview {
+		a.Items[0].Lazy, params = true, nil
+		if r.SP() && !r.ExpectParams(&params) {
+			return false
+		}
 	}
 	for _, p := range params {
 		switch p.Name {
@@ -127,6 +134,17 @@ func (r *Reader) ExpectFetchArgs(a *FetchArgs) bool {
 		}
 	}
 	return r.ExpectCRLF()
+}
+
+// lazily reports whether these are the modifiers of PREVIEW (RFC 8970 6) and not of
+// FETCH: behind a lone PREVIEW both are a list in parentheses.
+func lazily(params []Param) bool {
+	for _, p := range params {
+		if p.Name != "LAZY" || p.Value != nil {
+			return false
+		}
+	}
+	return len(params) > 0
 }
 
 // ExpectFetchItems demands a macro, one item or a list of items. Items that would
@@ -292,8 +310,8 @@ func (r *Reader) partial(item *FetchItem) bool {
 }
 
 // previewModifier reads (LAZY) behind PREVIEW (RFC 8970 6). In a list of items a
-// space and a parenthesis can begin nothing else; behind a lone PREVIEW they begin
-// the modifiers of FETCH, none of which is LAZY.
+// space and a parenthesis can begin nothing else; behind a lone PREVIEW they may
+// begin the modifiers of FETCH: ExpectFetchArgs tells them apart.
 func (r *Reader) previewModifier(item *FetchItem) bool {
 	if r.depth == 0 || !r.opensAfterSpace() {
 		return r.err == nil
@@ -302,11 +320,15 @@ func (r *Reader) previewModifier(item *FetchItem) bool {
 	if !r.ExpectSP() || !r.ExpectChar('(') {
 		return false
 	}
-	if string(r.word(labelChar, &w)) != "LAZY" {
-		return r.wrong("LAZY", "something else")
+	for {
+		if string(r.word(labelChar, &w)) != "LAZY" {
+			return r.wrong("LAZY", "something else")
+		}
+		item.Lazy = true
+		if !r.SP() {
+			return r.ExpectChar(')')
+		}
 	}
-	item.Lazy = true
-	return r.ExpectChar(')')
 }
 
 // opensAfterSpace reports whether a space and a parenthesis are next. It waits

@@ -79,7 +79,7 @@ func TestNotTheGrammar(t *testing.T) {
 		`FETCH 1 BODY[HEADER (A)]`, `FETCH 1 BODY[]<0>`, `FETCH 1 BODY[]<0.0>`, `FETCH 1 BODY[]<.1>`,
 		`FETCH 1 BODY[]<9223372036854775808.1>`, `FETCH 1 BODY.PEEK`, `FETCH 1 BINARY`, `FETCH 1 BINARY[TEXT]`,
 		`FETCH 1 BINARY[1.]`, `FETCH 1 BINARY.SIZE[1]<0.1>`, `FETCH 1 BODYSTRUCTURE[]`, `FETCH 1 FLAGS (CHANGEDSINCE x)`,
-		`FETCH 1 FLAGS ()`, `FETCH 1 (PREVIEW (EAGER))`, `FETCH 1 NOTHING`,
+		`FETCH 1 FLAGS ()`, `FETCH 1 (PREVIEW (EAGER))`, `FETCH 1 (PREVIEW (LAZY 1))`, `FETCH 1 (PREVIEW ())`, `FETCH 1 PREVIEW ()`, `FETCH 1 NOTHING`,
 		`STORE 1 FLAGS`, `STORE 1 *FLAGS ()`, `STORE 1 FLAGS.LOUD ()`, `STORE 1 FLAGS (\*)`, `STORE 1 FLAGS (\Foo)`,
 		`STORE 1 FLAGS (NIL)`, `STORE 1 FLAGS (a]b)`, `STORE 1 FLAGS (a{3})`, `STORE 1 FLAGS ("a")`, `STORE 1 FLAGS a `,
 		`STORE 1 FLAGS (*)`, `STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 2) FLAGS ()`, `STORE 1 (UNCHANGEDSINCE -1) FLAGS ()`,
@@ -142,6 +142,13 @@ func TestFetchArgs(t *testing.T) {
 		"BINARY.PEEK[]":        {{Kind: FetchBinary, Peek: true}},
 		"(BINARY.SIZE[2.1])":   {{Kind: FetchBinarySize, Section: Section{Part: []uint32{2, 1}}}},
 		"(PREVIEW (LAZY) UID)": {{Kind: FetchPreview, Lazy: true}, {Kind: FetchUID}},
+		// RFC 8970 6: preview-mod *(SP preview-mod), also behind a fetch-att that stands alone.
+		"(UID PREVIEW (LAZY lazy))":       {{Kind: FetchUID}, {Kind: FetchPreview, Lazy: true}},
+		"PREVIEW (LAZY)":                  {{Kind: FetchPreview, Lazy: true}},
+		"PREVIEW (LAZY LAZY)":             {{Kind: FetchPreview, Lazy: true}},
+		"PREVIEW (LAZY) (CHANGEDSINCE 5)": {{Kind: FetchPreview, Lazy: true}},
+		"PREVIEW (CHANGEDSINCE 5)":        {{Kind: FetchPreview}},
+		"(PREVIEW (LAZY) PREVIEW)":        {{Kind: FetchPreview}},
 	} {
 		r := reader("a FETCH 7 " + args + "\r\n")
 		cmd, _ := r.Command()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -19,63 +20,58 @@ const (
 
 	// previewSource is how much of a part is read in search of them.
 	previewSource = 64 << 10
+
+	// previewTries is how many parts are read in search of one that says anything.
+	previewTries = 4
 )
 
-// PreviewPart is the part a preview is made of: the first text/plain or, where
-// there is none, text/html part that has content and is not an attachment. In
-// multipart/alternative plain text is preferred, wherever it stands. Encapsulated
-// messages are not looked into. It is nil if there is none.
-func (s *Summary) PreviewPart() *Part {
-	return previewPart(s.Root)
-}
-
-func previewPart(part *Part) *Part {
-	if part.Size() == 0 || part.Disposition.Type == "ATTACHMENT" {
-		return nil
+// previewParts finds the parts a preview can be made of, in the order in which
+// they are tried, at most previewTries of them: text/plain and text/html parts that
+// have content and are not attachments. In multipart/alternative plain text goes
+// first, wherever it stands. Encapsulated messages are not looked into, and nothing
+// within multipart/encrypted is.
+func previewParts(found []*Part, part *Part) []*Part {
+	if part.Size() == 0 || part.Disposition.Type == "ATTACHMENT" || len(found) >= previewTries {
+		return found
 	}
 	if part.IsText() && (part.Subtype == "PLAIN" || part.Subtype == "HTML") {
-		return part
+		return append(found, part)
 	}
 	if !part.IsMultipart() || part.Subtype == "ENCRYPTED" {
-		return nil
+		return found
 	}
-	var found *Part
+	first := len(found)
 	for _, child := range part.Parts {
-		p := previewPart(child)
-		if p == nil {
-			continue
-		}
-		if part.Subtype != "ALTERNATIVE" || p.Subtype == "PLAIN" {
-			return p
-		}
-		if found == nil {
-			found = p
-		}
+		found = previewParts(found, child)
+	}
+	if part.Subtype == "ALTERNATIVE" {
+		slices.SortStableFunc(found[first:], func(a, b *Part) int {
+			return strings.Compare(b.Subtype, a.Subtype) // PLAIN before HTML
+		})
 	}
 	return found
 }
 
 // Preview returns the first PreviewChars characters of readable text, white
 // space and control characters made single spaces, quoted lines left out, HTML
-// without its markup. It is empty if the message has none (RFC 8970 3.2). Its
-// errors are those of r.
+// without its markup. It is of the first part that has any, and empty if the
+// message has none or is encrypted (RFC 8970 3.2). Its errors are those of r.
 func (s *Summary) Preview(r io.ReaderAt) (string, error) {
-	part := s.PreviewPart()
-	if part == nil {
-		return "", nil
+	for _, part := range previewParts(nil, s.Root) {
+		text := io.LimitReader(part.Text(r), previewSource)
+		w := previewWriter{left: PreviewChars}
+		preview := previewPlain
+		if part.Subtype == "HTML" {
+			preview = previewHTML
+		}
+		if err := preview(&w, text); err != nil {
+			return "", fmt.Errorf("message: reading for a preview: %w", err)
+		}
+		if w.b.Len() > 0 {
+			return w.b.String(), nil
+		}
 	}
-	text := io.LimitReader(part.Text(r), previewSource)
-	w := previewWriter{left: PreviewChars}
-	var err error
-	if part.Subtype == "HTML" {
-		err = previewHTML(&w, text)
-	} else {
-		err = previewPlain(&w, text)
-	}
-	if err != nil {
-		return "", fmt.Errorf("message: reading for a preview: %w", err)
-	}
-	return w.b.String(), nil
+	return "", nil
 }
 
 // previewWriter collects characters until it has enough.
@@ -110,28 +106,42 @@ func (w *previewWriter) write(r rune) {
 	w.left--
 }
 
+// Armor of OpenPGP within plain text (RFC 9580 6.2, 7).
+const (
+	armorSigned    = "-----BEGIN PGP SIGNED MESSAGE-----"
+	armorEncrypted = "-----BEGIN PGP MESSAGE-----"
+	armorSignature = "-----BEGIN PGP SIGNATURE-----"
+)
+
+// previewPlain leaves out what OpenPGP puts around a signed text, and all of an
+// encrypted one, also where either stands below an introduction.
 func previewPlain(w *previewWriter, text io.Reader) error {
 	in := bufio.NewReader(text)
-	lineStart, quoted := true, false
+	armor := false // within the header lines of a signed text
 	for !w.full() {
-		r, _, err := in.ReadRune()
+		line, err := in.ReadString('\n') // of no more than previewSource octets
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == armorEncrypted || trimmed == armorSignature:
+			return nil
+		case trimmed == armorSigned:
+			armor = true
+		case armor:
+			armor = trimmed != ""
+		case !strings.HasPrefix(line, ">"):
+			for _, r := range line {
+				w.write(r)
+			}
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if lineStart {
-			quoted = r == '>'
-		}
-		lineStart = r == '\n'
-		if !quoted || lineStart {
-			w.write(r)
-		}
 	}
 	return nil
 }
-
 func previewHTML(w *previewWriter, text io.Reader) error {
 	z := html.NewTokenizer(text)
 	z.SetMaxBuf(previewSource)
