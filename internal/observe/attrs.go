@@ -42,6 +42,8 @@ const (
 	KeySender    = "sender"    // envelope sender of a delivery
 	KeyRecipient = "recipient" // envelope recipient of a delivery
 	KeyMessageID = "msgid"     // a Message-ID header field
+	KeyGuard     = "guard"     // what the guard against guessing said to a login
+	KeyNetwork   = "network"   // a network, as 192.0.2.0/24
 )
 
 // Session names the connection a line is about.
