@@ -98,6 +98,15 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	return &state
 }
 
+// Fingerprint stands for the kind of client, as far as its TLS hello tells it
+// apart; 0 without TLS. Who wants to can look like another.
+func (c *Conn) Fingerprint() uint64 {
+	if c.secure.Load() == nil {
+		return 0
+	}
+	return c.wire.fingerprint
+}
+
 // Private reports whether passwords may cross this connection: it has TLS, or
 // the operator declared its listener plaintext, which only works for loopback,
 // Unix sockets and listed networks.

@@ -24,7 +24,7 @@ func NewTLSConfig(certs *Certificates, minVersion string, alpn ...string) (*tls.
 	cfg := &tls.Config{
 		GetCertificate:     certs.get,
 		NextProtos:         slices.Clone(alpn),
-		GetConfigForClient: versionWitness,
+		GetConfigForClient: helloWitness,
 	}
 	switch minVersion {
 	case "", "1.3":
@@ -42,16 +42,17 @@ func NewTLSConfig(certs *Certificates, minVersion string, alpn ...string) (*tls.
 	return cfg, nil
 }
 
-// versionWitness notes the best version that a client speaks, so that a failed
-// handshake can be counted for what it was. An error from here would change the
-// alert that the client gets.
-func versionWitness(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+// helloWitness notes what a client's hello tells of it: the best version it
+// speaks, so that a failed handshake can be counted for what it was, and what kind
+// of client it is. An error from here would change the alert that the client gets.
+func helloWitness(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if w, ok := hello.Conn.(*wire); ok {
 		for _, v := range hello.SupportedVersions {
 			if v <= tls.VersionTLS13 { // above are made-up values (GREASE, RFC 8701)
 				w.offered = max(w.offered, v)
 			}
 		}
+		w.fingerprint = helloFingerprint(hello)
 	}
 	return nil, nil
 }

@@ -27,7 +27,8 @@ type wire struct {
 
 	reading atomic.Bool // a Read is under way
 
-	offered uint16 // best TLS version in the client's hello; see versionWitness
+	offered     uint16 // best TLS version in the client's hello; see helloWitness
+	fingerprint uint64 // stands for the kind of client; 0 without TLS
 
 	mu      sync.Mutex
 	end     time.Time // no read beyond this; zero is no limit
