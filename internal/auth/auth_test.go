@@ -311,7 +311,7 @@ func TestFiveConnectionsCostOneHash(t *testing.T) {
 		g := &gate{directory: f.dir}
 		f.directory = g
 		g.arrived.Add(5)
-		f.hashing.slots <- struct{}{} // no hash begins until all five wait for one
+		f.hashing.occupy(t) // no hash begins until all five wait for one
 		results := make(chan error, 5)
 		for range 5 {
 			go func() {
@@ -320,7 +320,7 @@ func TestFiveConnectionsCostOneHash(t *testing.T) {
 			}()
 		}
 		waitFor(t, func() bool { return f.hashing.followers() == 4 })
-		<-f.hashing.slots
+		f.hashing.give()
 		for range 5 {
 			if err := <-results; (err == nil) != test.ok {
 				t.Errorf("%s %s: %v", test.user, test.password, err)
@@ -343,6 +343,21 @@ func (h *hashing) followers() int {
 	return n
 }
 
+// occupy takes the only slot.
+func (h *hashing) occupy(t *testing.T) {
+	t.Helper()
+	if err := h.take(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waiting counts those who wait for a slot.
+func (h *hashing) waiting() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.familiar) + len(h.strange)
+}
+
 func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
@@ -354,7 +369,7 @@ func waitFor(t *testing.T, ok func() bool) {
 
 func TestQueueIsBounded(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Hashes, c.Queue = 1, 2 })
-	f.hashing.slots <- struct{}{} // somebody hashes for ever
+	f.hashing.occupy(t) // somebody hashes for ever
 	ctx, cancel := context.WithCancel(t.Context())
 	results := make(chan error, 2)
 	for i := range 2 {
@@ -363,7 +378,7 @@ func TestQueueIsBounded(t *testing.T) {
 			results <- err
 		}()
 	}
-	waitFor(t, func() bool { f.hashing.mu.Lock(); defer f.hashing.mu.Unlock(); return f.hashing.waiting == 2 })
+	waitFor(t, func() bool { return f.hashing.waiting() == 2 })
 	if _, err := f.Login(t.Context(), peer, "ada", "correct horse"); mail.KindOf(err) != mail.Unavailable {
 		t.Errorf("the third in a queue of two: %v", err)
 	}
@@ -376,7 +391,7 @@ func TestQueueIsBounded(t *testing.T) {
 			t.Errorf("one who went away: %v", err)
 		}
 	}
-	<-f.hashing.slots
+	f.hashing.give()
 	if _, err := f.Login(t.Context(), peer, "ada", "correct horse"); err != nil {
 		t.Errorf("when there is room again: %v", err)
 	}
@@ -386,7 +401,7 @@ func TestQueueIsBounded(t *testing.T) {
 // before its turn; they are not to suffer for it.
 func TestFollowerTakesOver(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Hashes = 1 })
-	f.hashing.slots <- struct{}{}
+	f.hashing.occupy(t)
 	first, goAway := context.WithCancel(t.Context())
 	results := make(chan error, 2)
 	login := func(ctx context.Context) {
@@ -394,14 +409,14 @@ func TestFollowerTakesOver(t *testing.T) {
 		results <- err
 	}
 	go login(first)
-	waitFor(t, func() bool { f.hashing.mu.Lock(); defer f.hashing.mu.Unlock(); return f.hashing.waiting == 1 })
+	waitFor(t, func() bool { return f.hashing.waiting() == 1 })
 	go login(t.Context())
 	waitFor(t, func() bool { return f.hashing.followers() == 1 })
 	goAway()
 	if err := <-results; mail.KindOf(err) != mail.Canceled {
 		t.Errorf("the first: %v", err)
 	}
-	<-f.hashing.slots
+	f.hashing.give()
 	if err := <-results; err != nil {
 		t.Errorf("the second: %v", err)
 	}

@@ -48,6 +48,9 @@ type Peer struct {
 	Session string // for the log
 	Remote  netip.AddrPort
 	TLS     *tls.ConnectionState // nil without TLS
+
+	Client   uint64 // stands for the kind of client; 0 if it cannot be told
+	Failures int    // logins that failed on this connection before
 }
 
 // Result is how an attempt ended. Clients are told much less.
@@ -61,6 +64,7 @@ const (
 	Disabled      Result = "disabled"       // the password was right
 	NotAuthorized Result = "not_authorized" // the password was right, the authorization identity another's
 	Malformed     Result = "malformed"      // not what the mechanism asks for
+	Refused       Result = "refused"        // by the guard, right or wrong
 	Busy          Result = "busy"           // not looked at: too many at once, or the directory cannot be asked
 )
 
@@ -73,6 +77,7 @@ type Attempt struct {
 	User      string         // canonical address, "" if the name was none
 	Account   mail.AccountID // 0 if there is none
 	Result    Result
+	Verdict   string // the guard's, "" if it was not asked
 }
 
 // Config is what an Authenticator needs. Directory is a must.
@@ -86,6 +91,17 @@ type Config struct {
 	Log       *slog.Logger
 	Metrics   *observe.Registry
 	Now       func() time.Time
+
+	// Guard decides which tries are looked at. nil looks at all.
+	Guard Guard
+	// FailureDelay is how long after its beginning a failed login is answered, the
+	// third on a connection two and a half times that. 0 is at once, which is for
+	// tests: DefaultFailureDelay is for the world.
+	FailureDelay time.Duration
+
+	// Matches is asked whether a password is that of a record, in place of the hash
+	// in it. It is for simulations; nil is the hash.
+	Matches func(record []byte, password string) bool
 
 	// Watch is told of every attempt when it is over. It must be quick. nil is
 	// nobody.
@@ -111,6 +127,11 @@ type Authenticator struct {
 	now       func() time.Time
 	watch     func(context.Context, Attempt)
 
+	guard        Guard
+	failureDelay time.Duration
+	penitents    penitents
+	matches      func(record []byte, password string) bool
+
 	results        *observe.CounterSet
 	hashes, recall *observe.Counter
 }
@@ -135,13 +156,17 @@ func New(cfg Config) *Authenticator {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Guard == nil {
+		cfg.Guard = anybody{}
+	}
 	m := cfg.Metrics
 	return &Authenticator{
 		directory: cfg.Directory, rules: cfg.Rules, cost: cfg.Cost, dummy: newHash(cfg.Cost, "dummy"),
 		hashing: newHashing(cfg.Hashes, cfg.Queue), memory: newMemory(cfg.Remember, maxRemembered),
 		log: cfg.Log, now: cfg.Now, watch: cfg.Watch,
+		guard: cfg.Guard, failureDelay: cfg.FailureDelay, matches: cfg.Matches,
 		results: m.CounterBy("postern_logins_total", "Attempts to sign in, by result.", "result",
-			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy)),
+			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy), string(Refused)),
 		hashes: m.Counter("postern_password_hashes_total", "Password hashes computed."),
 		recall: m.Counter("postern_passwords_remembered_total", "Logins that needed no hash, because the password had been right some minutes before."),
 	}
@@ -163,6 +188,7 @@ func failed() error { return mail.Errorf(mail.AuthFailed, "authentication failed
 // 3.4.1): "" or themselves. The password comes first in any case
 // (CVE-2023-27582).
 func (a *Authenticator) attempt(ctx context.Context, peer Peer, mechanism, authzid, user, password string) (Identity, error) {
+	begun := time.Now()
 	try := Attempt{Time: a.now(), Peer: peer, Mechanism: mechanism}
 	id, err := a.verify(ctx, &try, user, password)
 	if err == nil && authzid != "" {
@@ -172,7 +198,10 @@ func (a *Authenticator) attempt(ctx context.Context, peer Peer, mechanism, authz
 		}
 	}
 	a.report(ctx, try, user, err)
-	return id, err
+	if err != nil {
+		return Identity{}, a.repent(ctx, &try, begun, err)
+	}
+	return id, nil
 }
 
 // malformed reports an attempt that did not follow its mechanism.
@@ -202,21 +231,44 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 	if name == "" {
 		name = user
 	}
+	ruling := a.guard.Ask(&Question{Account: entry.Account, Name: name, Peer: &try.Peer, Password: prepared})
+	try.Verdict = ruling.Verdict
+	if !ruling.Check {
+		try.Result = Refused
+		return Identity{}, failed()
+	}
+	outcome := NotChecked
+	defer func() { ruling.Settle(outcome) }()
+	outcome, err = a.check(ctx, try, entry, hash, real, name, prepared, ruling.First)
+	switch {
+	case err != nil:
+		return Identity{}, err
+	case ruling.Refuse:
+		try.Result = Refused
+		return Identity{}, failed()
+	case try.Result != Accepted:
+		return Identity{}, failed()
+	}
+	return Identity{Account: entry.Account, Name: entry.Name}, nil
+}
+
+// check compares a password with what is known of the user, and says in try how it
+// ended.
+func (a *Authenticator) check(ctx context.Context, try *Attempt, entry Entry, hash hashed, real bool, name, prepared string, first bool) (Outcome, error) {
 	p := a.memory.proofOf(entry.Account, entry.Version, name, prepared)
-	id := Identity{Account: entry.Account, Name: entry.Name}
 	if real && !entry.Disabled && a.memory.has(p, a.now()) {
 		a.recall.Add()
 		try.Result = Accepted
-		return id, nil
+		return CheckedRight, nil
 	}
-	ok, err := a.hashing.once(ctx, p, func() bool {
+	ok, err := a.hashing.once(ctx, p, first, func() bool {
 		a.hashes.Add()
-		if !hash.matches(prepared) || !real {
+		if !a.compare(entry, hash, prepared) || !real {
 			return false
 		}
 		if !entry.Disabled {
 			a.memory.add(p, a.now()) // before the next of the same is let in
-			if hash.cost != a.cost {
+			if hash.cost != a.cost && a.matches == nil {
 				a.rehash(ctx, entry, prepared)
 			}
 		}
@@ -225,19 +277,27 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 	switch {
 	case err != nil:
 		try.Result = Busy
-		return Identity{}, err
+		return NotChecked, err
 	case entry.Account == 0:
 		try.Result = UnknownUser
-		return Identity{}, failed()
+		return CheckedWrong, nil
 	case !ok:
 		try.Result = WrongPassword
-		return Identity{}, failed()
+		return CheckedWrong, nil
 	case entry.Disabled:
 		try.Result = Disabled
-		return Identity{}, failed()
+		return CheckedWrong, nil
 	}
 	try.Result = Accepted
-	return id, nil
+	return CheckedRight, nil
+}
+
+// compare compares a password with a hash, or as Config.Matches wants it.
+func (a *Authenticator) compare(entry Entry, hash hashed, prepared string) bool {
+	if a.matches != nil {
+		return a.matches(entry.Record, prepared)
+	}
+	return hash.matches(prepared)
 }
 
 // find looks the user up; an Entry without Account is nobody.
@@ -263,8 +323,8 @@ func (a *Authenticator) find(ctx context.Context, try *Attempt, user string) (En
 // hashOf gives the hash to check a password against. For nobody, and for an
 // account without a password, it is one that nothing matches.
 func (a *Authenticator) hashOf(entry Entry) (h hashed, real bool, err error) {
-	if entry.Account == 0 {
-		return a.dummy, false, nil
+	if entry.Account == 0 || a.matches != nil {
+		return a.dummy, entry.Account != 0, nil
 	}
 	c, err := ParseCredentials(entry.Record)
 	if err != nil || c.Password == "" {
@@ -294,6 +354,9 @@ func (a *Authenticator) report(ctx context.Context, try Attempt, user string, er
 	a.results.Of(string(try.Result)).Add()
 	attrs := []slog.Attr{observe.Session(try.Peer.Session), observe.Remote(try.Peer.Remote),
 		slog.String(observe.KeyMechanism, try.Mechanism), slog.String(observe.KeyReason, string(try.Result))}
+	if try.Verdict != "" {
+		attrs = append(attrs, slog.String(observe.KeyGuard, try.Verdict))
+	}
 	if try.User != "" && strings.Contains(user, "@") || try.Account != 0 {
 		attrs = append(attrs, observe.Text(observe.KeyUser, try.User))
 	}

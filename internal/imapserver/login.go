@@ -51,7 +51,7 @@ func (s *session) private() error {
 }
 
 func (s *session) peer() auth.Peer {
-	return auth.Peer{Session: s.conn.ID(), Remote: s.conn.Remote(), TLS: s.conn.TLS()}
+	return auth.Peer{Session: s.conn.ID(), Remote: s.conn.Remote(), TLS: s.conn.TLS(), Client: s.conn.Fingerprint(), Failures: s.guesses}
 }
 
 // guessed counts a failure to sign in.
@@ -62,6 +62,10 @@ func (s *session) guessed(err error) error {
 		// Not what the mechanism asks for. The protocol was kept to, so it does not
 		// count as a bad command (RFC 4616 2 has no other word for it than failed).
 		return no(codeOf(mail.AuthFailed), "authentication failed")
+	case mail.Limit:
+		// Too many wait for the answer to a wrong password already.
+		answer, _ := s.replyTo(mail.Errorf(mail.AuthFailed, "authentication failed"))
+		return &ending{reason: endGuesses, say: "too many failed logins", answer: answer}
 	default:
 		return err
 	}

@@ -67,6 +67,7 @@ func (p *pipe) Setting() string                    { return "pipe" }
 func (p *pipe) Remote() netip.AddrPort             { return netip.AddrPort{} }
 func (p *pipe) Opened() time.Time                  { return time.Now() }
 func (p *pipe) TLS() *tls.ConnectionState          { return nil }
+func (p *pipe) Fingerprint() uint64                { return 0 }
 func (p *pipe) Private() bool                      { return p.private }
 func (p *pipe) CanUpgrade() bool                   { return p.upgrade != nil }
 func (p *pipe) Upgrade() error                     { return p.upgrade() }

@@ -26,6 +26,7 @@ type Conn interface {
 	Remote() netip.AddrPort    // zero for a Unix socket
 	Opened() time.Time         // when it was accepted
 	TLS() *tls.ConnectionState // nil without TLS
+	Fingerprint() uint64       // stands for the kind of client; 0 without TLS
 	Private() bool             // passwords may cross it
 	CanUpgrade() bool          // STARTTLS may be offered
 	Upgrade() error            // do the handshake
