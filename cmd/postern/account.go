@@ -91,6 +91,9 @@ func (in *instance) addAccount(ctx context.Context, address, password string) (s
 	if err != nil {
 		return store.Identity{}, err
 	}
+	if err := auth.Acceptable(password, name.String()); err != nil {
+		return store.Identity{}, err
+	}
 	record, err := auth.SetPassword(nil, password, auth.DefaultArgon2())
 	if err != nil {
 		return store.Identity{}, err
@@ -154,6 +157,9 @@ func (a accountPasswdCommand) Run(ctx context.Context, c *commands, t *terminal)
 }
 
 func accountPasswd(ctx context.Context, in *instance, identity store.Identity, args named, out *answer) error {
+	if err := auth.Acceptable(args.Password, identity.Name); err != nil {
+		return err
+	}
 	record, err := auth.SetPassword(identity.Credentials, args.Password, auth.DefaultArgon2())
 	if err != nil {
 		return err

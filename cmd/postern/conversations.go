@@ -121,6 +121,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 			Auth: auth.New(auth.Config{
 				Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
 				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),
+				Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
 			}),
 			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}},
 		}),

@@ -15,8 +15,10 @@ import (
 	"postern/cmd/postern/config"
 	"postern/internal/account"
 	"postern/internal/auth"
+	"postern/internal/guard"
 	"postern/internal/importer"
 	"postern/internal/mail"
+	"postern/internal/observe"
 	"postern/internal/store"
 	"postern/internal/store/embedded"
 )
@@ -32,13 +34,14 @@ type instance struct {
 	rules addressRules
 
 	imports *importer.Importer
+	guard   *guard.Guard // with what was kept of it
 
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
 }
 
 // openInstance opens the store in the data directory.
-func openInstance(cfg config.Config, log *slog.Logger) (*instance, error) {
+func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry) (*instance, error) {
 	st, err := embedded.Open(filepath.Join(cfg.Data, storeDirectory), embedded.Options{
 		Cache: int64(cfg.Store.Cache), Reserve: int64(cfg.Store.Reserve), Log: log,
 	})
@@ -50,8 +53,12 @@ func openInstance(cfg config.Config, log *slog.Logger) (*instance, error) {
 		// The conversations keep the configured limits, which a reload may raise.
 		Limits: account.Limits{MessageSize: int64(config.LargestMessage) + traceRoom},
 	})
+	watch, err := openGuard(context.Background(), st.Shelf(), log, metrics)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	in := &instance{
-		cfg: cfg, log: log, store: st, pool: pool,
+		cfg: cfg, log: log, store: st, pool: pool, guard: watch,
 		imports: importer.New(importer.Options{Pool: pool, Notes: importNotes{st.Shelf()}}),
 	}
 	in.rules.set(rulesOf(cfg))
@@ -130,7 +137,7 @@ const closeTimeout = 30 * time.Second
 func (in *instance) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	return errors.Join(in.pool.Close(ctx), in.store.Close())
+	return errors.Join(in.pool.Close(ctx), in.keepGuard(ctx), in.store.Close())
 }
 
 // becomeOwner makes a command that root runs take on the owner of the data

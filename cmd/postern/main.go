@@ -31,6 +31,7 @@ type commands struct {
 	Account accountGroup   `cmd:"" help:"Add, list, rename and remove accounts; set passwords."`
 	Alias   aliasGroup     `cmd:"" help:"Add, list and remove aliases and catch-alls."`
 	Mailbox mailboxGroup   `cmd:"" help:"Look at and change an account's mailboxes."`
+	Guard   guardGroup     `cmd:"" help:"See how signing in is guarded against guessing, and help somebody in."`
 	Check   checkCommand   `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
 	Backup  backupCommand  `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
 	Restore restoreCommand `cmd:"" help:"Bring a backup back into an empty data directory."`

@@ -120,7 +120,7 @@ func (o operateCommand) Run(ctx context.Context, c *commands, t *terminal) error
 	if err != nil {
 		return err
 	}
-	in, err := openInstance(cfg, slog.New(slog.DiscardHandler))
+	in, err := openInstance(cfg, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return err
 	}

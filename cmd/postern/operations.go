@@ -32,6 +32,10 @@ var operations = map[string]operation{
 	"mailbox-create": mailboxCreate,
 	"mailbox-rename": mailboxRename,
 	"mailbox-delete": mailboxDelete,
+	"guard-status":   guardStatus,
+	"guard-explain":  onAccount(guardExplain),
+	"guard-forget":   guardForget,
+	"guard-allow":    guardAllow,
 	"check":          checkStore,
 	"backup":         backUp,
 	"import-plan":    importPlan,
@@ -61,7 +65,7 @@ func (c *commands) administer(ctx context.Context, name string, args any, body i
 
 // operateHere runs an operation in this process.
 func operateHere(ctx context.Context, cfg config.Config, name string, args any, body io.Reader, each func(answerLine) error) error {
-	in, err := openInstance(cfg, slog.New(slog.DiscardHandler))
+	in, err := openInstance(cfg, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		var locked *embedded.LockedError
 		if errors.As(err, &locked) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -99,7 +100,8 @@ type server struct {
 	print   string // fingerprint of a self-made certificate; "" otherwise
 	tls     tlsSettings
 	talk    *conversations
-	stop    context.CancelFunc // of what watches the certificates
+	stop    context.CancelFunc // of what watches the certificates and keeps the guard's state
+	keeping sync.WaitGroup     // the latter
 
 	inForce config.Config // what was read last and is right; for the goroutine of untilDone
 }
@@ -128,7 +130,7 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	// same: the mail belongs to the owner of its directory.
 	err = becomeOwner(cfg.Data)
 	if err == nil {
-		s.instance, err = openInstance(cfg, log.Logger)
+		s.instance, err = openInstance(cfg, log.Logger, metrics)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.net.Shutdown(context.Background()))
@@ -138,6 +140,7 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go s.certs.Watch(watching, certificateWatch, s.tellCertificate)
+	s.keeping.Go(func() { s.keepGuardAlways(watching) })
 	return s, nil
 }
 
@@ -159,6 +162,7 @@ func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	s.stop()
+	s.keeping.Wait()
 	err := errors.Join(s.net.Shutdown(ctx), s.instance.close())
 	if err != nil {
 		return fmt.Errorf("stopping: %w", err)

@@ -33,7 +33,7 @@ func NewNode(t testing.TB, data, more string) *Node {
 		Server: Server{Name: "postern", Plain: ports[0], TLS: ports[1], CertFile: certFile, log: &lockedBuffer{}},
 		Data:   data, binary: posternBinary(t), config: filepath.Join(dir, "postern.toml"),
 	}
-	text := fmt.Sprintf("hostname = \"postern.example.org\"\ndata = %q\n\n[tls]\ncertificate = %q\nkey = %q\n\n", data, certFile, keyFile)
+	text := fmt.Sprintf("hostname = \"postern.example.org\"\ndata = %q\n\n[auth]\nfailure_delay = \"50ms\"\n\n[tls]\ncertificate = %q\nkey = %q\n\n", data, certFile, keyFile)
 	text += fmt.Sprintf("[[listen.imap]]\naddress = %q\n\n[[listen.imaps]]\naddress = %q\n\n", ports[0], ports[1])
 	if !strings.Contains(more, "[[listen.lmtp]]") {
 		n.LMTP = ports[2]

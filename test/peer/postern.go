@@ -71,6 +71,9 @@ func (s *Server) Administer(t testing.TB, args ...string) string {
 func posternConfig(data, certFile, keyFile, imap, imaps, lmtp string) string {
 	return fmt.Sprintf(`data = %q
 
+[auth]
+failure_delay = "50ms" # tests fail often on purpose
+
 [tls]
 certificate = %q
 key = %q

@@ -32,6 +32,9 @@ func (c *Config) check(r *reader) {
 	if c.IMAP.Autologout < 30*time.Minute {
 		r.mistake(at("imap.autologout"), "imap.autologout: at least \"30m\" (RFC 9051 5.4)")
 	}
+	if c.Auth.FailureDelay < 0 || c.Auth.FailureDelay > 10*time.Second {
+		r.mistake(at("auth.failure_delay"), "auth.failure_delay: from \"0s\" to \"10s\": people wait for it as well")
+	}
 	atLeast := func(path string, n, least int64, unit string) {
 		if n < least {
 			r.mistake(at(path), "%s: at least %d%s", path, least, unit)
