@@ -49,7 +49,7 @@ func (m *Mailbox) Append(ctx context.Context, msgs []NewMessage) (Appended, erro
 		refs[i] = ref
 	}
 	var done Appended
-	err := m.a.ask(ctx, &request{plan: func(p *plan) (err error) {
+	err := m.a.ask(ctx, &request{notes: notesOf(msgs), plan: func(p *plan) (err error) {
 		done, err = p.append(m.box, msgs, refs)
 		return err
 	}})
@@ -138,7 +138,8 @@ func (p *plan) append(box *mailbox, msgs []NewMessage, refs []mail.BodyRef) (App
 	}
 	for i := range msgs {
 		msg, r := &msgs[i], &rows[i]
-		data := encodeSummary(p.a.id, r, refs[i], msg.Prefix, msg.Content.summary)
+		thread := p.thread(&msg.Content.relatives, r)
+		data := encodeSummary(p.a.id, r, refs[i], thread, msg.Prefix, msg.Content.summary)
 		p.summaries = append(p.summaries, store.Summary{ID: r.ID, Data: data})
 		p.take = append(p.take, refs[i])
 		p.bytes += len(data)

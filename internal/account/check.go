@@ -191,6 +191,9 @@ func (k *accountCheck) run(ctx context.Context) error {
 	if err = k.unreadable(err, 0, "the list of summaries"); err != nil {
 		return err
 	}
+	if err := k.checkNotes(ctx, summaries); err != nil {
+		return err
+	}
 	marks, err := collect(k.account.Marked(ctx))
 	if err = k.unreadable(err, 0, "the list of marks"); err != nil {
 		return err

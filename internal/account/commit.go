@@ -19,11 +19,13 @@ type request struct {
 	// again when another node was faster. nil: there is nothing to plan.
 	plan func(*plan) error
 
-	needs []*mailbox // their rows are loaded before plan runs
-	refs  bool       // the counts of references are loaded before plan runs
-	alone bool       // it is the only one of its batch: it changes names
-	sync  bool       // read what others have committed first
-	run   func()     // runs between batches, in place of plan
+	needs []*mailbox       // their rows are loaded before plan runs
+	notes []mail.MessageID // notes on threads that are read before plan runs
+
+	refs  bool   // the counts of references are loaded before plan runs
+	alone bool   // it is the only one of its batch: it changes names
+	sync  bool   // read what others have committed first
+	run   func() // runs between batches, in place of plan
 
 	done  chan error
 	taken bool // guarded by queue.mu
@@ -130,8 +132,10 @@ func (a *Account) serve(ctx context.Context, pending []*request) []*request {
 	}
 	limit := len(pending)
 	for attempt := 0; ; attempt++ {
-		batch, p := a.planBatch(pending[:limit])
-		err := a.commit(ctx, p)
+		batch, p, err := a.planBatch(ctx, pending[:limit])
+		if err == nil {
+			err = a.commit(ctx, p)
+		}
 		switch {
 		case errors.Is(err, store.ErrStale) && attempt < staleAttempts:
 			if err = a.ready(ctx, &request{sync: true, needs: pending[0].needs, refs: pending[0].refs}); err == nil {
@@ -230,9 +234,14 @@ type planned struct {
 	failed error
 }
 
-// planBatch plans as many requests as belong together.
-func (a *Account) planBatch(pending []*request) ([]planned, *plan) {
+// planBatch plans as many requests as belong together. Where the notes they need
+// cannot be read, the first of them fails.
+func (a *Account) planBatch(ctx context.Context, pending []*request) ([]planned, *plan, error) {
+	pending = pending[:min(len(pending), batchRequests)]
 	p := a.newPlan()
+	if err := p.readNotes(ctx, pending); err != nil {
+		return []planned{{pending[0], err}}, p, err
+	}
 	var batch []planned
 	for i, r := range pending {
 		if i > 0 && (p.full || r.plan == nil || r.alone || r.sync || r.refs && p.base == nil || !loadedAll(r.needs)) {
@@ -246,7 +255,7 @@ func (a *Account) planBatch(pending []*request) ([]planned, *plan) {
 	if len(p.changes) > 0 && !pending[0].alone {
 		p.claimRecent()
 	}
-	return batch, p
+	return batch, p, nil
 }
 
 func loadedAll(boxes []*mailbox) bool {

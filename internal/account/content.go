@@ -8,6 +8,7 @@ import (
 
 	"postern/internal/mail"
 	"postern/internal/message"
+	"postern/internal/search"
 )
 
 // Content is a stored and parsed message body that is not in any mailbox yet, or
@@ -18,6 +19,8 @@ type Content struct {
 	ref     mail.BodyRef
 	size    int64
 	summary []byte // what is the same in everybody's summary record
+
+	relatives search.Relatives
 
 	mu    sync.Mutex
 	taken map[mail.AccountID]bool // accounts that bear, or may come to bear, ref's mark
@@ -47,6 +50,7 @@ func (p *Pool) Keep(ctx context.Context, r io.Reader) (*Content, error) {
 	}
 	// A preview that could not be made now is made when it is asked for.
 	c.summary = encodeContent(summary, preview, err == nil)
+	c.relatives = search.RelativesOf(summary.Envelope.MessageID.Value, summary.Envelope.InReplyTo.Value, summary.References.Value)
 	return c, nil
 }
 

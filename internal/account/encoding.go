@@ -79,6 +79,17 @@ func (d *decoder) byte() byte {
 	return c
 }
 
+// fixed64 reads eight octets, the highest first.
+func (d *decoder) fixed64() uint64 {
+	if len(d.b) < 8 {
+		d.fail("it ends early")
+		return 0
+	}
+	n := binary.BigEndian.Uint64(d.b)
+	d.b = d.b[8:]
+	return n
+}
+
 // version reads a version octet and refuses any but want.
 func (d *decoder) version(want byte) {
 	if v := d.byte(); d.err == nil && v != want {

@@ -222,7 +222,8 @@ func goldenPages(t testing.TB) map[string][]byte {
 		"root":    (&root{nextMessage: 1 << 20, maxValidity: 1e9, oldest: 1 << 30, subscribed: []string{"INBOX", "a/b"}}).encode(),
 		"mailbox": state.encode(),
 		"refs":    encodeRefs(refSpan, []mail.MessageID{refSpan, refSpan + 7, 2*refSpan - 1}, extra),
-		"summary": encodeSummary(42, row, ref, []byte("X: y\r\n"), encodeContent(parsed, "x", true)),
+		"note":    encodeNote(0x0123456789abcdef),
+		"summary": encodeSummary(42, row, ref, 0x0123456789abcdef, []byte("X: y\r\n"), encodeContent(parsed, "x", true)),
 	}
 }
 
@@ -251,7 +252,9 @@ func TestGoldenEncodings(t *testing.T) {
 // written is the version in which something is written now.
 func written(name string) string {
 	switch name {
-	case "mailbox", "record", "summary":
+	case "summary":
+		return ".v3"
+	case "mailbox", "record":
 		return ".v2"
 	}
 	return ".v1"
@@ -293,6 +296,12 @@ func TestOlderEncodings(t *testing.T) {
 	if _, err := s.Shape(); err != nil {
 		t.Error(err)
 	}
+	if err := s.decode(read("summary.v2.golden")); err != nil || string(s.preview) != "x" || string(s.prefix) != "X: y\r\n" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if thread, found := s.Thread(); found {
+		t.Errorf("a summary without thread has %s", thread)
+	}
 }
 
 func TestPagesRoundTrip(t *testing.T) {
@@ -315,7 +324,7 @@ func TestPagesRoundTrip(t *testing.T) {
 		t.Error(sum, err)
 	}
 	var s Summary
-	if err := s.decode(pages["summary"]); err != nil || s.account != 42 || s.id != 77 || s.ref[15] != 16 || string(s.prefix) != "X: y\r\n" || string(s.preview) != "x" || !s.previewed {
+	if err := s.decode(pages["summary"]); err != nil || s.account != 42 || s.id != 77 || s.ref[15] != 16 || string(s.prefix) != "X: y\r\n" || string(s.preview) != "x" || !s.previewed || s.thread != 0x0123456789abcdef || !s.threaded {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -334,6 +343,7 @@ var decoders = map[string]func(data []byte) error{
 		return err
 	},
 	"refs": func(data []byte) error { return decodeRefs(refSpan, data, func(mail.MessageID, int) {}) },
+	"note": func(data []byte) error { _, err := decodeNote(data); return err },
 	"summary": func(data []byte) error {
 		var m Summary
 		if err := m.decode(data); err != nil {
@@ -392,4 +402,4 @@ func fuzzDecoders(f *testing.F, names ...string) {
 
 func FuzzRecordDecode(f *testing.F)  { fuzzDecoders(f, "record") }
 func FuzzPageDecode(f *testing.F)    { fuzzDecoders(f, "page", "gone", "root", "mailbox", "refs") }
-func FuzzSummaryDecode(f *testing.F) { fuzzDecoders(f, "summary") }
+func FuzzSummaryDecode(f *testing.F) { fuzzDecoders(f, "summary", "note") }

@@ -25,6 +25,8 @@ type plan struct {
 	refs        map[mail.MessageID]int // rows added and purged in this batch, of messages that were there
 	base        map[mail.MessageID]int // model.refs.base: nil if not loaded
 
+	notes map[mail.MessageID]mail.ThreadID // on threads: those read, and those this batch adds
+
 	summaries     []store.Summary
 	drop          []mail.MessageID
 	take, release []mail.BodyRef

@@ -2,6 +2,7 @@ package account
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 
 	"postern/internal/imapwire"
@@ -12,15 +13,15 @@ import (
 // A summary record is what is kept of a message beside its row, in the form in
 // which it goes out on the wire:
 //
-//	version | account | id | size | date | body ref | prefix | content
+//	version | account | id | size | date | body ref | thread | prefix | content
 //	content = preview | envelope | structure | cuts | lines | sent date | references | parts
 //
-// Version 1 has no preview.
+// Version 1 has no preview, and 1 and 2 have no thread.
 //
 // The content is made once for every account that gets the message; its offsets
 // count from the body's first octet. Account, id, size and date are there so that
 // messages can be found again in a store whose pages are lost.
-const summaryVersion = 2
+const summaryVersion = 3
 
 // Summary is what was learnt of a message when it arrived. It is valid as long
 // as the callback it was given to runs; Clone makes one that stays.
@@ -32,6 +33,9 @@ type Summary struct {
 	ref     mail.BodyRef
 	prefix  []byte
 
+	thread   mail.ThreadID
+	threaded bool // thread was found when the message came in
+
 	preview   []byte // as UTF-8
 	previewed bool   // it was made at arrival
 
@@ -41,13 +45,14 @@ type Summary struct {
 }
 
 // encodeSummary writes the record of one message of an account.
-func encodeSummary(account mail.AccountID, r *Row, ref mail.BodyRef, prefix, content []byte) []byte {
+func encodeSummary(account mail.AccountID, r *Row, ref mail.BodyRef, thread mail.ThreadID, prefix, content []byte) []byte {
 	b := make([]byte, 0, 64+len(prefix)+len(content))
 	b = appendUint(append(b, summaryVersion), uint64(account))
 	b = appendUint(b, uint64(r.ID))
 	b = appendUint(b, uint64(r.Size))
 	b = appendInt(b, int64(r.Date))
 	b = append(b, ref[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(thread))
 	b = appendString(b, prefix)
 	return append(b, content...)
 }
@@ -129,6 +134,9 @@ func (m *Summary) decode(data []byte) error {
 		return d.err
 	}
 	d.b = d.b[copy(m.ref[:], d.b):]
+	if m.thread, m.threaded = 0, version >= 3; m.threaded {
+		m.thread = mail.ThreadID(d.fixed64())
+	}
 	m.prefix = d.bytes()
 	m.preview, m.previewed = nil, false
 	if version >= 2 {
@@ -156,6 +164,11 @@ func (m *Summary) decode(data []byte) error {
 
 // ID names the message within its account.
 func (m *Summary) ID() mail.MessageID { return m.id }
+
+// Object is what the message's EMAILID is made of.
+func (m *Summary) Object() mail.EmailObject {
+	return mail.EmailObject{Account: m.account, Message: m.id, Date: m.date, Size: m.size}
+}
 
 // Size is the length in octets of prefix and body.
 func (m *Summary) Size() int64 { return int64(m.size) }
@@ -190,6 +203,11 @@ func (m *Summary) AppendBody(dst []byte) []byte {
 // Preview gives the text that was made of the message at its arrival (RFC 8970),
 // "" if it has none that could be shown. It reports false where none was made.
 func (m *Summary) Preview() ([]byte, bool) { return m.preview, m.previewed }
+
+// Thread gives the thread the message belongs to. It reports false for mail that
+// came in before threads were found: that belongs to the one which its own fields
+// name (search.Relatives).
+func (m *Summary) Thread() (mail.ThreadID, bool) { return m.thread, m.threaded }
 
 // Clone gives a Summary that stays valid.
 func (m *Summary) Clone() *Summary {

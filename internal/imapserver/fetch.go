@@ -58,11 +58,12 @@ type fetchPlan struct {
 
 	envelope, structure, body bool // parts of the summary that are needed
 	preview                   previewWanted
+	thread                    bool
 	content                   bool // the message itself is needed
 }
 
 func (p *fetchPlan) summary() bool {
-	return p.envelope || p.structure || p.body || p.content || p.preview != noPreview
+	return p.envelope || p.structure || p.body || p.content || p.preview != noPreview || p.thread
 }
 
 // planFetch checks the items and puts the UID first, where many clients want it.
@@ -87,7 +88,9 @@ func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, 
 			if !item.Lazy {
 				p.preview = previewMade
 			}
-		case imapwire.FetchSaveDate, imapwire.FetchEmailID, imapwire.FetchThreadID:
+		case imapwire.FetchSaveDate, imapwire.FetchEmailID:
+		case imapwire.FetchThreadID:
+			p.thread = true
 		case imapwire.FetchRFC822, imapwire.FetchRFC822Header, imapwire.FetchRFC822Text:
 			if s.rev2 { // RFC 9051 Appendix E
 				return p, bad("RFC822 is not in IMAP4rev2")
@@ -132,6 +135,7 @@ type fromSummary struct {
 	known                                     bool
 	start, envelope, structure, body, preview int
 	previewed                                 bool
+	thread                                    mail.ThreadID
 	kept                                      *account.Summary // for the message itself
 }
 
@@ -218,6 +222,13 @@ func (f *fetching) gather(rows []account.Row) (int, error) {
 		if f.keepPreview(from, m) {
 			toMake++
 		}
+		if f.plan.thread {
+			thread, err := threadOf(m)
+			if err != nil {
+				return err
+			}
+			from.thread = thread
+		}
 		if f.plan.content && from.kept == nil {
 			from.kept = m.Clone()
 		}
@@ -279,7 +290,7 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 		case imapwire.FetchEmailID:
 			s.w.FetchEmailID(s.emailObject(row))
 		case imapwire.FetchThreadID:
-			s.w.FetchNoThreadID()
+			s.w.FetchThreadID(f.found[i].thread)
 		case imapwire.FetchPreview:
 			s.w.FetchText(item.Kind, preview, previewed)
 		case imapwire.FetchEnvelope:

@@ -1,15 +1,16 @@
 package imapserver
 
 import (
+	"context"
 	"time"
 
 	"postern/internal/account"
 	"postern/internal/mail"
+	"postern/internal/search"
 )
 
 // Object identifiers (RFC 8474) are made when they are asked for, from numbers
-// that are stored anyway. There is no THREADID: it is NIL in every answer, and no
-// search finds one (RFC 8474 5.2).
+// that are stored anyway; THREADID alone is found when a message comes in.
 
 // mailboxObject is what the MAILBOXID of a mailbox is made of.
 func (s *session) mailboxObject(info *account.Info) mail.MailboxObject {
@@ -25,6 +26,24 @@ func (s *session) mailboxIDCode(info *account.Info) string {
 func (s *session) emailObject(row *account.Row) mail.EmailObject {
 	return mail.EmailOf(s.account.ID(), &mail.Message{ID: row.ID, Date: row.Date, Size: row.Size})
 }
+
+// threadOf gives the thread a message belongs to. Mail that came in before threads
+// were found belongs to the one that its fields name: as new mail does which
+// nothing is known of.
+func threadOf(m *account.Summary) (mail.ThreadID, error) {
+	if thread, found := m.Thread(); found {
+		return thread, nil
+	}
+	var h search.Heading
+	if err := readHeading(m, search.FieldReferences|search.FieldInReplyTo|search.FieldMessageID, &h); err != nil {
+		return 0, err
+	}
+	r := search.RelativesOf(h.MessageID, h.InReplyTo, h.References)
+	return r.Thread(m.Object()), nil
+}
+
+// Thread gives a search the message's thread.
+func (s *searchSource) Thread(context.Context) (mail.ThreadID, error) { return threadOf(s.stored) }
 
 // saveDate is when a message came into its mailbox (RFC 8514 3), on a clock that
 // shows UTC: the days that SAVEDON and its like compare with are those that are

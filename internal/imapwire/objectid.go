@@ -26,8 +26,8 @@ func (w *Writer) FetchEmailID(o mail.EmailObject) *Writer {
 	return w.Raw("(").Raw(o.String()).Raw(")")
 }
 
-// FetchNoThreadID adds the THREADID of a message that has none: NIL.
-func (w *Writer) FetchNoThreadID() *Writer {
+// FetchThreadID adds the message's THREADID (RFC 8474 5.3).
+func (w *Writer) FetchThreadID(t mail.ThreadID) *Writer {
 	w.item(fetchNames[FetchThreadID])
-	return w.Raw("NIL")
+	return w.Raw("(").Raw(t.String()).Raw(")")
 }

@@ -69,6 +69,27 @@ func ParseEmailObject(text string) (o EmailObject, ok bool) {
 	return o, true
 }
 
+// ThreadID is what a message's THREADID (RFC 8474 5.2) is made of: a digest of the
+// msg-id its thread began with, as far as was known when the first message of it
+// came. It is the same in every account.
+type ThreadID uint64
+
+// String gives the THREADID: a T and a number in hexadecimal.
+func (t ThreadID) String() string { return objectID('T', uint64(t)) }
+
+// ParseThreadID reads a THREADID. It takes none that String does not give.
+func ParseThreadID(text string) (ThreadID, bool) {
+	digits, ok := strings.CutPrefix(text, "T")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 16, 64)
+	if t := ThreadID(n); err == nil && t.String() == text {
+		return t, true
+	}
+	return 0, false
+}
+
 // maxObjectID is how many octets an object identifier has at most (RFC 8474 7).
 const maxObjectID = 255
 

@@ -17,6 +17,7 @@ func TestObjectIDs(t *testing.T) {
 		EmailObject{1, 2, 3, 4}.String(), EmailObject{1, 2, 3, 5}.String(), EmailObject{1, 2, -3, 4}.String(),
 		EmailObject{1, 2, 4, 3}.String(), EmailObject{1, 3, 3, 4}.String(), EmailObject{2, 2, 3, 4}.String(),
 		EmailObject{math.MaxUint64, math.MaxUint64, math.MinInt64, math.MaxUint32}.String(),
+		ThreadID(1).String(), ThreadID(0xabcdef).String(), ThreadID(math.MaxUint64).String(),
 	} {
 		lower := strings.ToLower(id)
 		if !IsObjectID(id) || strings.Contains(lower, "nil") || seen[lower] || id[0] < 'A' || id[0] > 'Z' {
@@ -41,6 +42,19 @@ func TestParseEmailObject(t *testing.T) {
 	} {
 		if o, ok := ParseEmailObject(text); ok {
 			t.Errorf("%q is read as %+v", text, o)
+		}
+	}
+}
+
+func TestParseThreadID(t *testing.T) {
+	for _, id := range []ThreadID{0, 1, 1 << 63, math.MaxUint64} {
+		if got, ok := ParseThreadID(id.String()); !ok || got != id || !IsObjectID(id.String()) {
+			t.Errorf("%s is read as %s, %v", id, got, ok)
+		}
+	}
+	for _, text := range []string{"", "T", "1", "t1", "T01", "T-1", "T+1", "TA", "T1 ", "T10000000000000000", "M1-2-3-4"} {
+		if id, ok := ParseThreadID(text); ok {
+			t.Errorf("%q is read as %s", text, id)
 		}
 	}
 }

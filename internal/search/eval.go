@@ -15,6 +15,9 @@ type Source interface {
 	// Summary gives what was found when the message was parsed.
 	Summary(ctx context.Context) (*message.Summary, error)
 
+	// Thread gives the thread the message belongs to.
+	Thread(ctx context.Context) (mail.ThreadID, error)
+
 	// Body gives the message's octets. The caller of Match closes what there is
 	// to close.
 	Body(ctx context.Context) (io.ReaderAt, error)
@@ -37,6 +40,7 @@ type Evaluator struct {
 	ctx     context.Context
 	source  Source // nil: do not ask
 	summary *message.Summary
+	thread  *mail.ThreadID
 	body    io.ReaderAt
 	err     error
 
@@ -78,7 +82,7 @@ func (e *Evaluator) Match(ctx context.Context, r *Row, s Source) (bool, error) {
 		a = e.readText()
 	}
 	err := e.err
-	e.ctx, e.source, e.summary, e.body, e.err = nil, nil, nil, nil, nil
+	e.ctx, e.source, e.summary, e.thread, e.body, e.err = nil, nil, nil, nil, nil, nil
 	return a == Yes && err == nil, err
 }
 
@@ -120,6 +124,11 @@ func (e *Evaluator) ask(n *node) Answer {
 			*known = e.askSent(&e.program.sent[n.key])
 		}
 		return *known
+	case isThread:
+		if !e.getThread() {
+			return Unknown
+		}
+		return answer(*e.thread == n.thread)
 	case isField:
 		known := &e.field[n.key]
 		if *known == Unknown {
@@ -155,6 +164,17 @@ func (e *Evaluator) getSummary() bool {
 			e.fail(err)
 		}
 		e.summary = summary
+	}
+	return e.err == nil
+}
+
+func (e *Evaluator) getThread() bool {
+	if e.thread == nil && e.err == nil {
+		thread, err := e.source.Thread(e.ctx)
+		if err != nil {
+			e.fail(err)
+		}
+		e.thread = &thread
 	}
 	return e.err == nil
 }

@@ -130,6 +130,7 @@ type fixed struct {
 }
 
 func (f *fixed) Summary(context.Context) (*message.Summary, error) { return f.summary, nil }
+func (f *fixed) Thread(context.Context) (mail.ThreadID, error)     { return 1, nil }
 func (f *fixed) Body(context.Context) (io.ReaderAt, error)         { return f.body, nil }
 
 type countingReader struct {

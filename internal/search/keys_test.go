@@ -17,6 +17,7 @@ type stored struct {
 	raw               string
 	summaries, bodies int
 	err               error
+	thread            mail.ThreadID
 }
 
 func (s *stored) Summary(context.Context) (*message.Summary, error) {
@@ -26,6 +27,8 @@ func (s *stored) Summary(context.Context) (*message.Summary, error) {
 	}
 	return message.Parse(strings.NewReader(s.raw), int64(len(s.raw)))
 }
+
+func (s *stored) Thread(context.Context) (mail.ThreadID, error) { return s.thread, nil }
 
 func (s *stored) Body(context.Context) (io.ReaderAt, error) {
 	s.bodies++

@@ -41,7 +41,7 @@ func TestObjectID(t *testing.T) {
 		t.Errorf("%s is found in small letters", id)
 	}
 	for _, c := range []mail.Criteria{
-		{Op: mail.SearchEmailID, Text: "M1"}, {Op: mail.SearchThreadID, Text: id}, {Op: mail.SearchThreadID, Text: "T1"},
+		{Op: mail.SearchEmailID, Text: "M1"}, {Op: mail.SearchThreadID, Text: id}, {Op: mail.SearchThreadID, Text: "T01"},
 	} {
 		if matches(c, account, wanted) || !matches(mail.Criteria{Op: mail.SearchNot, Children: []mail.Criteria{c}}, account, wanted) {
 			t.Errorf("%+v matches", c)

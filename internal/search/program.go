@@ -39,6 +39,8 @@ type Program struct {
 	sent  []sentKey
 	field []fieldKey
 	text  []textKey
+
+	threads bool // a key asks for the thread
 }
 
 // sentKey, fieldKey and textKey are keys that a row cannot answer.
@@ -72,6 +74,7 @@ const (
 	isRow
 	isSent
 	isField
+	isThread
 	isText
 )
 
@@ -81,17 +84,19 @@ type node struct {
 	answer   Answer // isConst
 	children []node
 	row      rowKey
-	key      int // index in Program.sent, field or text
+	thread   mail.ThreadID // isThread
+	key      int           // index in Program.sent, field or text
 	cost     int
 }
 
 // What it costs to ask, roughly in tens of nanoseconds.
 const (
-	costRow   = 1
-	costSet   = 5
-	costSent  = 100
-	costField = 200
-	costText  = 10_000
+	costRow    = 1
+	costSet    = 5
+	costSent   = 100
+	costField  = 200
+	costThread = 90
+	costText   = 10_000
 )
 
 // Compile makes a Program. Criteria that are no valid tree are mail.Invalid,
@@ -111,7 +116,7 @@ func Compile(c mail.Criteria, env Env) (*Program, error) {
 // Summary keeps less of a field than was written.
 func (p *Program) Needs() Needs {
 	text := len(p.text) > 0
-	needs := Needs{Summary: text || len(p.sent) > 0, Body: text}
+	needs := Needs{Summary: text || len(p.sent) > 0 || p.threads, Body: text}
 	for _, f := range p.field {
 		needs.Summary = true
 		needs.Body = needs.Body || f.exact || f.kind == notKept
@@ -198,7 +203,7 @@ func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
 	case mail.SearchEmailID:
 		return b.emailNode(c.Text), nil
 	case mail.SearchThreadID:
-		return constant(No), nil // there are none (RFC 8474 5.2)
+		return b.threadNode(c.Text), nil
 	}
 	return b.rowNode(c)
 }
@@ -268,6 +273,16 @@ func (b *builder) emailNode(text string) node {
 		return constant(No)
 	}
 	return node{kind: isRow, row: rowKey{op: mail.SearchEmailID, email: o}, cost: costRow}
+}
+
+// threadNode is THREADID.
+func (b *builder) threadNode(text string) node {
+	t, ok := mail.ParseThreadID(text)
+	if !ok {
+		return constant(No)
+	}
+	b.program.threads = true
+	return node{kind: isThread, thread: t, cost: costThread}
 }
 
 func (b *builder) rowNode(c *mail.Criteria) (node, error) {
