@@ -134,7 +134,6 @@ type figures struct {
 	tries                int
 	hot, attack          time.Duration // from the beginning of the attack until it was seen; -1: never
 	begun                time.Time
-	looked               uint64 // wrong passwords that were looked at
 }
 
 type event struct {

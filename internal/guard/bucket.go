@@ -35,10 +35,3 @@ func (b *bucket) take(n float32) { b.left = max(0, b.left-n) }
 
 // give gives tries back that were taken.
 func (b *bucket) give(n float32, m measure) { b.left = min(m.size, b.left+n) }
-
-// full reports whether nothing is missing, so that the bucket need not be kept.
-func (b *bucket) full(now uint32, m measure) bool {
-	c := *b
-	c.fill(now, m)
-	return c.left >= m.size
-}
