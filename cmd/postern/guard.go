@@ -24,8 +24,20 @@ import (
 type loginGuard struct{ *guard.Guard }
 
 // Ask decides about a try.
-func (g loginGuard) Ask(q *auth.Question) auth.Ruling {
-	r := g.Guard.Ask(guard.Try{Account: q.Account, Name: q.Name, Remote: q.Peer.Remote.Addr(), Client: q.Peer.Client, Password: q.Password})
+func (g loginGuard) Ask(ctx context.Context, q *auth.Question) auth.Ruling {
+	try := guard.Try{Account: q.Account, Name: q.Name, Remote: q.Peer.Remote.Addr(), Client: q.Peer.Client, Password: q.Password}
+	r := g.Guard.Ask(try)
+	for r.Verdict == guard.Wait {
+		settled := g.Settled() // before asking again: none may be missed
+		if r = g.Guard.Ask(try); r.Verdict != guard.Wait {
+			break
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return auth.Ruling{}
+		}
+	}
 	return auth.Ruling{
 		Check: r.Verdict.Check(), Refuse: r.Verdict.Refused(), First: r.Verdict == guard.Familiar, Verdict: r.Verdict.String(),
 		Settle: func(o auth.Outcome) { g.Settle(r, settled[o]) },

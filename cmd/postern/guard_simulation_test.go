@@ -188,7 +188,7 @@ type ruleOfThumb struct {
 }
 
 // Ask implements auth.Guard.
-func (r *ruleOfThumb) Ask(q *auth.Question) auth.Ruling {
+func (r *ruleOfThumb) Ask(_ context.Context, q *auth.Question) auth.Ruling {
 	key, limit, pause := q.Peer.Remote.Addr().String(), 100, 24*time.Hour
 	if r.lock {
 		key, limit, pause = q.Name, 10, 30*time.Minute

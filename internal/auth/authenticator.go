@@ -231,11 +231,15 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 	if name == "" {
 		name = user
 	}
-	ruling := a.guard.Ask(&Question{Account: entry.Account, Name: name, Peer: &try.Peer, Password: prepared})
+	ruling := a.guard.Ask(ctx, &Question{Account: entry.Account, Name: name, Peer: &try.Peer, Password: prepared})
 	try.Verdict = ruling.Verdict
-	if !ruling.Check {
+	switch {
+	case !ruling.Check && ruling.Refuse:
 		try.Result = Refused
 		return Identity{}, failed()
+	case !ruling.Check:
+		try.Result = Busy
+		return Identity{}, mail.Wrap(ctx.Err(), mail.Canceled, "given up")
 	}
 	outcome := NotChecked
 	defer func() { ruling.Settle(outcome) }()

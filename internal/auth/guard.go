@@ -14,7 +14,9 @@ import (
 // package guard's; without one all are.
 type Guard interface {
 	// Ask decides about a try before its password is looked at, and charges for it.
-	Ask(q *Question) Ruling
+	// It may wait for others to be settled; if ctx ends meanwhile it says neither Check
+	// nor Refuse.
+	Ask(ctx context.Context, q *Question) Ruling
 }
 
 // Question is what a Guard is asked about.
@@ -49,7 +51,7 @@ const (
 // anybody is the Guard that lets everybody try.
 type anybody struct{}
 
-func (anybody) Ask(*Question) Ruling {
+func (anybody) Ask(context.Context, *Question) Ruling {
 	return Ruling{Check: true, First: true, Settle: func(Outcome) {}}
 }
 

@@ -21,7 +21,7 @@ type strict struct {
 	settled []Outcome
 }
 
-func (s *strict) Ask(q *Question) Ruling {
+func (s *strict) Ask(_ context.Context, q *Question) Ruling {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, *q)

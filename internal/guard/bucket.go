@@ -5,6 +5,7 @@ package guard
 type bucket struct {
 	left float32 // as of at
 	at   uint32  // seconds since 1970; 0: full
+	out  float32 // taken for tries that are under way: each comes back if the try was right
 }
 
 // measure is how large a bucket is and how fast it fills.
@@ -24,14 +25,38 @@ func (b *bucket) fill(now uint32, m measure) {
 	b.at = max(b.at, now)
 }
 
-// has reports whether so many tries are left.
-func (b *bucket) has(now uint32, n float32, m measure) bool {
+// room is what a bucket has to say to one more try.
+type room uint8
+
+const (
+	enough room = iota
+	later       // not now, but perhaps when those under way have come back
+	none
+)
+
+// room tells whether so many tries are left.
+func (b *bucket) room(now uint32, n float32, m measure) room {
 	b.fill(now, m)
-	return b.left >= n
+	switch {
+	case b.left >= n:
+		return enough
+	case b.left+b.out >= n:
+		return later
+	}
+	return none
 }
 
-// take takes tries. There may be fewer left than asked for: then none are.
-func (b *bucket) take(n float32) { b.left = max(0, b.left-n) }
+// take takes tries, for one that is under way from now on.
+func (b *bucket) take(n float32) {
+	b.left -= n
+	b.out += n
+}
 
-// give gives tries back that were taken.
-func (b *bucket) give(n float32, m measure) { b.left = min(m.size, b.left+n) }
+// spend says that a try that was under way was wrong.
+func (b *bucket) spend(n float32) { b.out = max(0, b.out-n) }
+
+// give says that a try that was under way was right, or was never looked at.
+func (b *bucket) give(n float32, m measure) {
+	b.spend(n)
+	b.left = min(m.size, b.left+n)
+}

@@ -52,7 +52,8 @@ type Guard struct {
 	refusals refusals
 	ruled    [verdicts]uint64
 	dirty    dirt
-	said     []line // for the log, once the lock is free
+	waiting  chan struct{} // closed and dropped when a try is settled; nil: nobody waits
+	said     []line        // for the log, once the lock is free
 
 	count *observe.CounterSet
 
@@ -110,19 +111,29 @@ const (
 	RefuseStranger                // strangers have used up the network's budget
 
 	verdicts = iota
+
+	// Wait is neither: so many tries are under way that it depends on how they end.
+	// Ask again when Settled says so. An office that connects all at once, to a server
+	// that knows nobody yet, is not to be told that its passwords are wrong.
+	Wait Verdict = iota
 )
 
 var verdictNames = [verdicts]string{"familiar", "stranger", "strong", "probe", "refused_device", "refused_network",
 	"refused_hot", "refused_account", "refused_stranger"}
 
 // String names the verdict as logs and counters do.
-func (v Verdict) String() string { return verdictNames[v] }
+func (v Verdict) String() string {
+	if v == Wait {
+		return "wait"
+	}
+	return verdictNames[v]
+}
 
 // Check reports whether the password is to be checked.
 func (v Verdict) Check() bool { return v <= Probe }
 
 // Refused reports whether the answer is no, right or wrong.
-func (v Verdict) Refused() bool { return v >= Probe }
+func (v Verdict) Refused() bool { return v >= Probe && v != Wait }
 
 // Ruling is the verdict about one try, which has been charged for. Whoever got it
 // says with Settle how the try ended, unless it was not to be checked.
@@ -163,6 +174,9 @@ func (g *Guard) Ask(t Try) Ruling {
 		r.prints = g.keys.of(now, t.Password)
 	}
 	r.Verdict = g.rule(now, &t, &r)
+	if r.Verdict == Wait {
+		return r
+	}
 	g.ruled[r.Verdict]++
 	g.count.Of(r.Verdict.String()).Add()
 	if r.Verdict.Refused() {
@@ -201,8 +215,13 @@ func (g *Guard) rule(now uint32, t *Try, r *Ruling) Verdict {
 		return g.probe(p, r)
 	}
 	again := p != nil && has(p.wrong[:], r.prints)
-	if p != nil && !p.strangers.has(now, 1, p.budgetOf()) {
-		return RefuseAccount
+	if p != nil {
+		switch p.strangers.room(now, 1, p.budgetOf()) {
+		case later:
+			return Wait
+		case none:
+			return RefuseAccount
+		}
 	}
 	if !allowed {
 		if place == nil {
@@ -212,8 +231,10 @@ func (g *Guard) rule(now uint32, t *Try, r *Ruling) Verdict {
 		if t.Account == 0 {
 			r.cost = costUnknown
 		}
-		if !place.strangers.has(now, r.cost, place.budget(now)) {
-			r.cost = 0
+		switch place.strangers.room(now, r.cost, place.budget(now)) {
+		case later:
+			return Wait
+		case none:
 			return RefuseStranger
 		}
 		place.strangers.take(r.cost)
@@ -231,10 +252,13 @@ func (g *Guard) rule(now uint32, t *Try, r *Ruling) Verdict {
 
 // rule decides about a try by a familiar device.
 func (d *device) rule(now uint32, r *Ruling) Verdict {
-	r.charged = !has(d.wrong[:], r.prints)
-	if !d.budget.has(now, 1, deviceBudget) {
+	switch d.budget.room(now, 1, deviceBudget) {
+	case later:
+		return Wait
+	case none:
 		return RefuseDevice
 	}
+	r.charged = !has(d.wrong[:], r.prints)
 	if r.charged {
 		d.budget.take(1)
 	}
@@ -262,6 +286,10 @@ func (g *Guard) Settle(r Ruling, o Outcome) {
 	now := g.now()
 	g.mu.Lock()
 	defer g.unlock()
+	if g.waiting != nil {
+		close(g.waiting)
+		g.waiting = nil
+	}
 	switch r.Verdict {
 	case Familiar:
 		g.settleDevice(now, &r, o)
@@ -282,6 +310,16 @@ func (g *Guard) Settle(r Ruling, o Outcome) {
 	}
 }
 
+// Settled gives a channel that is closed when the next try has been settled.
+func (g *Guard) Settled() <-chan struct{} {
+	g.mu.Lock()
+	defer g.unlock()
+	if g.waiting == nil {
+		g.waiting = make(chan struct{})
+	}
+	return g.waiting
+}
+
 func (g *Guard) settleDevice(now uint32, r *Ruling, o Outcome) {
 	p := g.people.look(r.account)
 	if p == nil { // forgotten meanwhile
@@ -299,6 +337,9 @@ func (g *Guard) settleDevice(now uint32, r *Ruling, o Outcome) {
 	default:
 		if d != nil {
 			remember(d.wrong[:], r.prints[0])
+			if r.charged {
+				d.budget.spend(1)
+			}
 		}
 		// The owner's old phone is no spray, but a stranger who looks like it is.
 		g.spray(now, r)
@@ -319,7 +360,13 @@ func (g *Guard) settleStranger(now uint32, r *Ruling, o Outcome) {
 		}
 		return
 	}
+	if pl := g.places.look(r.from); pl != nil {
+		pl.strangers.spend(r.cost)
+	}
 	if p != nil {
+		if r.charged {
+			p.strangers.spend(1)
+		}
 		if p.inARow < tolerated {
 			p.inARow++
 		}

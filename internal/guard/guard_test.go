@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,67 @@ func TestChargedBeforeItIsLookedAt(t *testing.T) {
 	if looked != int(strangerBudget.size) {
 		t.Errorf("%d of 64 tries at once were looked at, want %v", looked, strangerBudget.size)
 	}
+}
+
+// TestOfficeConnectsAtOnce: 200 people behind one address connect at once to a server
+// that knows nobody. Nobody is refused; some wait for others.
+func TestOfficeConnectsAtOnce(t *testing.T) {
+	g, _ := newGuard(t, nil)
+	var wg sync.WaitGroup
+	refused := make(chan Verdict, 200)
+	var waited atomic.Bool
+	var hashing sync.Mutex // one hash at a time
+	for id := range mail.AccountID(200) {
+		wg.Go(func() {
+			for {
+				settled := g.Settled()
+				r := g.Ask(Try{Account: 1 + id, Remote: netip.MustParseAddr("192.0.2.1"), Client: uint64(id), Password: "right"})
+				switch {
+				case r.Verdict == Wait:
+					waited.Store(true)
+					<-settled
+				case r.Verdict.Refused():
+					refused <- r.Verdict
+					return
+				default:
+					hashing.Lock()
+					time.Sleep(100 * time.Microsecond)
+					hashing.Unlock()
+					g.Settle(r, Right)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if len(refused) > 0 {
+		t.Errorf("%d were refused, the first: %s", len(refused), <-refused)
+	}
+	if !waited.Load() {
+		t.Error("nobody waited: what is tested?")
+	}
+}
+
+// TestWaitersAreRefusedInTheEnd: those who wait are looked at no more when those
+// before them were wrong.
+func TestWaitersAreRefusedInTheEnd(t *testing.T) {
+	g, _ := newGuard(t, nil)
+	ask := func(i int) Ruling {
+		return g.Ask(Try{Account: 1, Remote: netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), Password: fmt.Sprint(i)})
+	}
+	var flying []Ruling
+	for i := range 10 {
+		flying = append(flying, ask(i))
+	}
+	settled := g.Settled()
+	expect(t, "the eleventh", ask(11).Verdict, Wait)
+	for _, r := range flying[:9] {
+		g.Settle(r, Wrong)
+	}
+	<-settled
+	expect(t, "with one under way", ask(11).Verdict, Wait)
+	g.Settle(flying[9], Wrong)
+	expect(t, "with none", ask(11).Verdict, RefuseAccount)
 }
 
 // TestSameWrongPassword: a phone with an old password asks for ever, and nobody
