@@ -76,6 +76,10 @@ func (b *boundedReader) Read(buf []byte) (int, error) {
 // Size is the length of the body in octets, without any prefix.
 func (c *Content) Size() int64 { return c.size }
 
+// Held is how many octets of memory the content takes, about, which it does until
+// it is appended or forgotten.
+func (c *Content) Held() int { return 512 + len(c.summary) }
+
 // Abandon says that the content will not be appended (any more). It may always
 // be called, also after it was appended.
 func (c *Content) Abandon(ctx context.Context) {

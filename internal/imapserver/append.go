@@ -9,9 +9,10 @@ import (
 	"postern/internal/mail"
 )
 
-// append is the command APPEND (RFC 9051 6.3.12). The mailbox is looked up and
-// the size checked before a waiting client is asked for the message, which then
-// goes through a small buffer into the store.
+// append is the command APPEND (RFC 9051 6.3.12), of one message or of several
+// (RFC 3502). The mailbox is looked up and the size checked before a waiting
+// client is asked for a message, which then goes through a small buffer into the
+// store. No message is in the mailbox before all are.
 func (s *session) append(c *command) error {
 	var name string
 	if !s.r.ExpectAppendMailbox(&name) {
@@ -22,41 +23,110 @@ func (s *session) append(c *command) error {
 	if err != nil {
 		return tryCreate(err)
 	}
-	var msg imapwire.AppendMessage
-	if !s.r.ExpectAppendMessage(&msg) {
+	in := arrivals{s: s, mailbox: mailbox}
+	defer in.abandon()
+	for more := true; more; more = s.r.MoreMessages() {
+		if err := in.next(); err != nil {
+			return err
+		}
+	}
+	if !s.r.ExpectCRLF() {
 		return s.r.Err()
 	}
-	switch {
-	case len(msg.Other) > 0:
-		return bad("unknown option of APPEND")
-	case msg.UTF8 && !s.utf8Accept && !s.rev2:
-		return bad("UTF8 is not enabled") // RFC 6855 4; RFC 9755 knows it no more
-	case msg.Literal.Size == 0:
-		return no("", "a message has at least one octet")
-	}
-	if err := mailbox.AdmitKeywords(s.ctx, msg.Flags); err != nil {
-		return err
-	}
-	content, err := s.receive(&msg)
-	if err != nil {
-		return err
-	}
-	defer content.Abandon(s.ctx)
 	added, err := patiently(s.ctx, s, func(ctx context.Context) (account.Appended, error) {
-		return mailbox.Append(ctx, []account.NewMessage{{Content: content, Flags: msg.Flags, Date: s.dateOf(&msg)}})
+		return mailbox.Append(ctx, in.messages)
 	})
 	if err != nil {
 		return tryCreate(err)
 	}
 	info := mailbox.Info()
 	s.tellOldName(supplied, &info)
-	s.tally.appended++
-	s.srv.count.appended.Add()
-	c.done("APPENDUID "+strconv.FormatUint(uint64(added.Validity), 10)+" "+added.UIDs.String(), "appended")
+	s.countAppended(len(in.messages))
+	c.done(appendUID(added), "appended")
 	return nil
 }
 
-// receive takes the message in and reads the command to its end.
+// appendUID is the response code APPENDUID (RFC 4315 3; RFC 3502 4: of several
+// messages).
+func appendUID(a account.Appended) string {
+	return "APPENDUID " + strconv.FormatUint(uint64(a.Validity), 10) + " " + a.UIDs.String()
+}
+
+func (s *session) countAppended(n int) {
+	s.tally.appended += uint64(n)
+	s.srv.count.appended.AddN(uint64(n))
+}
+
+// What one APPEND may bring. The messages are in the store by then, but what was
+// learnt of them waits in memory for the one commit that takes them all.
+const (
+	maxTogether       = 10_000
+	maxTogetherOctets = 32 << 20
+)
+
+// arrivals are the messages of one command on their way in.
+type arrivals struct {
+	s        *session
+	mailbox  *account.Mailbox
+	messages []account.NewMessage
+	keywords mail.Flags // of all of them
+	octets   int        // what is known of them in memory
+}
+
+// abandon lets go of what was not appended. After the append it does nothing.
+func (in *arrivals) abandon() {
+	for i := range in.messages {
+		in.messages[i].Content.Abandon(in.s.ctx)
+	}
+}
+
+// next takes the next message in.
+func (in *arrivals) next() error {
+	s := in.s
+	var msg imapwire.AppendMessage
+	if !s.r.ExpectAppendMessage(&msg) {
+		return s.r.Err()
+	}
+	switch {
+	case len(msg.Other) > 0, msg.Catenate:
+		return bad("unknown option of %s", s.cmd.spec.name)
+	default:
+		if err := s.literalAllowed(msg.UTF8, &msg.Literal); err != nil {
+			return err
+		}
+		if msg.Literal.Size == 0 {
+			return emptyMessage() // RFC 3502 4: this is how one gives up
+		}
+	}
+	if len(in.messages) == maxTogether || in.octets > maxTogetherOctets {
+		return mail.Errorf(mail.Limit, "these are too many messages for one %s", s.cmd.spec.name)
+	}
+	in.keywords = in.keywords.Add(mail.Flags{Keywords: msg.Flags.Keywords})
+	if len(msg.Flags.Keywords) > 0 {
+		if err := in.mailbox.AdmitKeywords(s.ctx, in.keywords); err != nil {
+			return err
+		}
+	}
+	content, err := s.receive(&msg)
+	if err != nil {
+		return err
+	}
+	in.octets += content.Held()
+	in.messages = append(in.messages, account.NewMessage{Content: content, Flags: msg.Flags, Date: s.dateOf(&msg)})
+	return nil
+}
+
+// literalAllowed checks the form in which a message, or a part of one, comes.
+func (s *session) literalAllowed(inUTF8 bool, l *imapwire.Literal) error {
+	if inUTF8 && !s.utf8Accept && !s.rev2 {
+		return bad("UTF8 is not enabled") // RFC 6855 4; RFC 9755 knows it no more
+	}
+	return nil
+}
+
+func emptyMessage() error { return no("", "a message has at least one octet") }
+
+// receive takes the octets of a message in and reads up to what stands behind it.
 func (s *session) receive(msg *imapwire.AppendMessage) (*account.Content, error) {
 	body, err := s.r.AcceptLiteral()
 	if err != nil {
@@ -74,7 +144,7 @@ func (s *session) receive(msg *imapwire.AppendMessage) (*account.Content, error)
 		content.Abandon(s.ctx)
 		return nil, err
 	}
-	if !s.r.ExpectAppendEnd(msg) || !s.r.ExpectCRLF() {
+	if !s.r.ExpectAppendEnd(msg) {
 		content.Abandon(s.ctx)
 		return nil, s.r.Err()
 	}

@@ -31,6 +31,7 @@ func features() []feature {
 		{"INPROGRESS", false, true},
 		{"LIST-EXTENDED", false, true},
 		{"LIST-STATUS", false, true},
+		{"MULTIAPPEND", false, true},
 		{"OBJECTID", false, true},
 		{"PARTIAL", false, true},
 		{"PREVIEW", false, true},

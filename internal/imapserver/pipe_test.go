@@ -93,13 +93,19 @@ const everything = "a1 CAPABILITY\r\na2 ID (\"name\" {4}\r\ntest)\r\na3 LOGIN {1
 // TestEveryCut ends the connection after every octet of a dialogue: everything is
 // let go of, and the store is sound (which goleak and closeStore check).
 func TestEveryCut(t *testing.T) {
+	w := newServer(t, nil)
+	w.cutEverywhere(everything)
+	w.closeStore(t.Context())
+}
+
+func (w *world) cutEverywhere(whole string) {
+	t := w.t
 	step := 1
 	if testing.Short() {
 		step = 7
 	}
-	w := newServer(t, nil)
-	for n := 0; n <= len(everything); n += step {
-		text := everything[:n]
+	for n := 0; n <= len(whole); n += step {
+		text := whole[:n]
 		w.hold(text, 0)
 		if left := w.server.Sessions(); left != 0 {
 			t.Fatalf("%d sessions are left after %q", left, text)
@@ -109,15 +115,14 @@ func TestEveryCut(t *testing.T) {
 		}
 	}
 	// And a client that is gone after any octet of the replies.
-	replies := len(w.hold(everything, 0))
+	replies := len(w.hold(whole, 0))
 	for n := 1; n < replies; n += 3 * step {
-		p := &pipe{in: bytes.NewReader([]byte(everything)), private: true, room: n}
+		p := &pipe{in: bytes.NewReader([]byte(whole)), private: true, room: n}
 		w.server.Serve(context.Background(), p)
 		if w.server.Sessions() != 0 || len(w.server.open) != 0 {
 			t.Fatalf("a session is left after %d octets of replies", n)
 		}
 	}
-	w.closeStore(t.Context())
 }
 
 var expunges = regexp.MustCompile(`\* [0-9]+ (EXPUNGE|RECENT)\r\n`)

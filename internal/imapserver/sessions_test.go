@@ -186,7 +186,6 @@ func TestAppend(t *testing.T) {
 	c.reply("APPEND INBOX {1001}", "NO [TOOBIG] ...")
 	c.reply("APPEND INBOX {1001+}\r\n"+strings.Repeat("x", 1001), "NO [TOOBIG] ...")
 	c.reply("APPEND INBOX {5+}\r\nhello trailing", "BAD ...")
-	c.reply("APPEND INBOX {5+}\r\nhello {5+}\r\nworld", "BAD ...") // MULTIAPPEND
 	c.reply("APPEND INBOX UTF8 (~{5+}\r\nhello)", "BAD ...")
 	c.reply(`APPEND INBOX "yesterday" {5+}`+"\r\nhello", "BAD ...")
 	c.ok("NOOP")

@@ -103,6 +103,11 @@ func TestNotTheGrammar(t *testing.T) {
 		`APPEND x`, `APPEND x ()`, `APPEND x (\Seen) "17-Jul-1996" {1+}`, `APPEND x "x"`,
 		`APPEND x "32-Jul-1996 02:44:25 -0700" {1+}`, `APPEND x "17-Jul-1996 24:44:25 -0700" {1+}`,
 		`APPEND x "17-Jul-1996 02:44:25 -2400" {1+}`, `APPEND x "17-Jul-1996 02:44:25 0700" {1+}`, `NOOP x`,
+		`APPEND x CATENATE`, `APPEND x CATENATE (`, `APPEND x CATENATE ()`, `APPEND x CATENATE (URL)`, `APPEND x CATENATE (URL x`,
+		`APPEND x CATENATE (URL x )`, `APPEND x CATENATE (URL x URL)`, `APPEND x CATENATE (TEXT x)`, `APPEND x CATENATE (x y)`,
+		`APPEND x CATENATE (UTF8 {1+})`, `APPEND x CATENATE TEXT {1+}`, `APPEND x CATENATE (URL x) y`, `APPEND x CATENATE (URL x) URL`,
+		`APPEND x CATENATE (URL x) (\Seen`, `REPLACE`, `REPLACE 1`, `REPLACE 1 x`, `REPLACE 1,2 x {1+}`, `REPLACE 1:2 x {1+}`,
+		`REPLACE $ x {1+}`, `REPLACE 0 x {1+}`, `UID REPLACE 1: x {1+}`, `REPLACE 1 x ()`,
 	} {
 		_, _, _, err := readOne("a "+args+"\r\n", LoggedIn(1000))
 		var syntax *SyntaxError
@@ -376,7 +381,7 @@ func FuzzFetchAtt(f *testing.F) {
 
 func FuzzAppendArgs(f *testing.F) {
 	for _, s := range []string{"x {3+}\r\nabc\r\n", "x (\\Seen a) \"17-Jul-1996 02:44:25 -0700\" ~{1+}\r\n\x00\r\n",
-		"x UTF8 (~{1+}\r\na)\r\n", "INBOX ANNOTATION (/c (value.priv x)) {0+}\r\n {1+}\r\na\r\n", "{1+}\r\nx {2+}\r\nab\r\n"} {
+		"x UTF8 (~{1+}\r\na)\r\n", "x CATENATE (URL /x/;uid=1 TEXT {1+}\r\na UTF8 (~{1+}\r\nb)) {1+}\r\nc\r\n", "INBOX ANNOTATION (/c (value.priv x)) {0+}\r\n {1+}\r\na\r\n", "{1+}\r\nx {2+}\r\nab\r\n"} {
 		f.Add(s, byte(1))
 	}
 	f.Fuzz(func(t *testing.T, args string, size byte) {
@@ -400,6 +405,11 @@ func FuzzAppendArgs(f *testing.F) {
 		if !q.ExpectAppendMailbox(&name) || !q.ExpectAppendMessage(&m) {
 			t.Fatalf("%q: %v, but first %v", args, q.Err(), text)
 		}
+		var p Part
+		if m.Catenate && !q.ExpectPart(&p) {
+			t.Fatalf("%q: %v, but first %v", args, q.Err(), text)
+		}
+		m.Literal.Size += p.Literal.Size
 		if m.Literal.Size > 100 {
 			t.Fatalf("%q: a message of %d octets", args, m.Literal.Size)
 		}

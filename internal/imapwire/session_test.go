@@ -98,6 +98,8 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &box, r.ExpectMailboxArgs(&box)
 	case "APPEND":
 		return readAppend(r)
+	case "REPLACE", "UID REPLACE":
+		return readReplace(r)
 	}
 	return nil, r.ExpectCRLF()
 }
@@ -112,35 +114,71 @@ func listText(a *ListArgs) string {
 }
 
 func readAppend(r *Reader) (any, bool) {
-	var name, text string
+	var name string
 	if !r.ExpectAppendMailbox(&name) {
 		return nil, false
 	}
+	text := fmt.Sprintf("%q:", name)
 	for {
-		var m AppendMessage
-		if !r.ExpectAppendMessage(&m) {
-			return nil, false
-		}
-		body, err := r.AcceptLiteral()
-		if err != nil {
-			return nil, false
-		}
-		data, err := io.ReadAll(body)
-		if err != nil {
-			return nil, false
-		}
-		about, err := json.Marshal(m)
-		if err != nil {
-			panic(err)
-		}
-		text += fmt.Sprintf("%q %s %q;", name, about, data)
-		if !r.ExpectAppendEnd(&m) {
+		if !readMessage(r, &text) {
 			return nil, false
 		}
 		if !r.MoreMessages() {
 			return text, r.ExpectCRLF()
 		}
 	}
+}
+
+func readReplace(r *Reader) (any, bool) {
+	var a CopyArgs
+	if !r.ExpectReplaceArgs(&a) {
+		return nil, false
+	}
+	text := fmt.Sprintf("%v %q:", a.Set, a.Mailbox)
+	return &text, readMessage(r, &text) && r.ExpectCRLF()
+}
+
+// readMessage reads one message of APPEND, also one in parts.
+func readMessage(r *Reader, text *string) bool {
+	var m AppendMessage
+	if !r.ExpectAppendMessage(&m) {
+		return false
+	}
+	*text += inJSON(m)
+	if !m.Catenate {
+		return readLiteral(r, text) && r.ExpectAppendEnd(&m)
+	}
+	for {
+		var p Part
+		if !r.ExpectPart(&p) {
+			return false
+		}
+		*text += " " + inJSON(p)
+		if !p.IsURL && !readLiteral(r, text) || !r.ExpectPartEnd(&p) {
+			return false
+		}
+		if !r.MoreParts() {
+			return r.ExpectAppendEnd(&m)
+		}
+	}
+}
+
+func readLiteral(r *Reader, text *string) bool {
+	body, err := r.AcceptLiteral()
+	if err != nil {
+		return false
+	}
+	data, err := io.ReadAll(body)
+	*text += fmt.Sprintf(" %q;", data)
+	return err == nil
+}
+
+func inJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // transcript reads commands as a conversation does until nothing can be read any
@@ -207,6 +245,10 @@ var dialogue = []string{
 	"x RENAME \"&Jjo-!\" \"&-\"\n",
 	"x NOOP\r\n", "x\r\n", "\r\n", "+ NOOP\r\n", "a b{5}\r\n", "a STORE 1 FLAGS {3+}\r\nabc)\r\n",
 	"a FETCH ((((({5+}\r\na b\nc {1}\r\n", "a LOGIN \"{3+}\r\nabc\r\n", "a LOGIN {99999999999+}\r\n", "a UID\r\n",
+	"A003 APPEND Drafts (\\Draft) CATENATE (URL \"/Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER\" TEXT {3+}\r\nabc" +
+		" URL /x/;uid=1 UTF8 (~{1+}\r\nx) TEXT ~{1+}\r\n\x00) () {1+}\r\ny\r\n",
+	"A003 UID REPLACE * Drafts CATENATE (TEXT {3}\r\nabc URL /Drafts/;UID=3)\r\n",
+	"A004 REPLACE 4 Sent (\\Seen) {1+}\r\nx\r\n",
 }
 
 func TestChunkingDoesNotMatter(t *testing.T) {
