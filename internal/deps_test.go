@@ -28,6 +28,7 @@ const house = `
 	1  view            what one client has been told
 	1  search          does this message match
 	1  auth            who is this
+	1  deflate         compression as it arrives, for COMPRESS
 	1  guard           which tries to sign in are looked at
 	1  netserver       listeners, TLS, deadlines, draining
 	1  store           the contract the store drivers keep

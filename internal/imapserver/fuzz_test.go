@@ -1,12 +1,17 @@
 package imapserver
 
 import (
+	"compress/flate"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"postern/internal/deflate"
 )
 
 // stages are what a client has said before the fuzzed text: each is a state.
@@ -17,12 +22,35 @@ var stages = []string{
 	"p LOGIN ada@example.org secret\r\nq ENABLE IMAP4rev2 UTF8=ACCEPT\r\nr EXAMINE INBOX\r\n",
 }
 
+// compressedStage is one more: what follows it is compressed, each way.
+const compressedStage = "p LOGIN ada@example.org secret\r\nq SELECT INBOX\r\nr COMPRESS DEFLATE\r\n"
+
+// holdCompressed is hold of a text that is compressed, or that is taken for it.
+func (w *world) holdCompressed(t *testing.T, text string, packed bool) string {
+	octets := []byte(text)
+	if packed {
+		octets = deflate.Append(nil, octets)
+	}
+	// In single octets: nothing may come in together with the command.
+	got := w.hold(compressedStage+string(octets), 1)
+	const answer = "r OK DEFLATE is active from now on\r\n"
+	before, rest, ok := strings.Cut(got, answer)
+	if !ok {
+		t.Fatalf("not compressed: %q", got)
+	}
+	plain, err := io.ReadAll(flate.NewReader(strings.NewReader(rest)))
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatal(err)
+	}
+	return before + answer + string(plain)
+}
+
 // FuzzSession sends anything in each state: not authenticated, authenticated,
 // selected, and selected under IMAP4rev2. Whatever comes, the session ends when
 // its input does, every line the server writes is a response, and the store is
 // sound.
 func FuzzSession(f *testing.F) {
-	for stage := range stages {
+	for stage := range len(stages) + 2 {
 		f.Add(uint8(stage), uint8(0), everything)
 		f.Add(uint8(stage), uint8(3), "a FETCH 1:* (FLAGS BODY[1.MIME]<2.5> BINARY[1] BODYSTRUCTURE)\r\nb STORE * FLAGS (\\Seen x)\r\n")
 		f.Add(uint8(stage), uint8(1), "a SEARCH RETURN (SAVE MIN) OR (NOT 1) HEADER subject {3+}\r\none BODY x\r\nb UID MOVE $ Trash\r\n")
@@ -43,7 +71,12 @@ func FuzzSession(f *testing.F) {
 		w.hold(seedText, 0)
 		watchdog := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("stage %d chunk %d: %q", stage, chunk, text)) })
 		defer watchdog.Stop()
-		got := w.hold(stages[int(stage)%len(stages)]+text, int(chunk))
+		var got string
+		if n := int(stage) % (len(stages) + 2); n < len(stages) {
+			got = w.hold(stages[n]+text, int(chunk))
+		} else {
+			got = w.holdCompressed(t, text, n == len(stages))
+		}
 		checkResponses(t, got)
 		if w.server.Sessions() != 0 || len(w.server.open) != 0 {
 			t.Error("the session is still counted")

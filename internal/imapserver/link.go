@@ -33,6 +33,7 @@ var longAgo = time.Unix(1, 0)
 // again (Read). crypto/tls keeps a connection usable after a read timed out.
 type link struct {
 	conn  net.Conn
+	layer *compression // over conn, once the client has asked for it
 	trace *observe.Transcript
 	open  bool // the client has signed in: nothing it sends now is a password
 
@@ -99,7 +100,7 @@ func (l *link) await(until time.Time, wanted signal) error {
 		if l.raised(wanted) {
 			return errWoken
 		}
-		n, err := l.conn.Read(l.early[:])
+		n, err := l.receive(l.early[:])
 		if n > 0 {
 			l.earlyLen, l.strays = n, 0
 			return nil
@@ -156,7 +157,7 @@ func (l *link) Read(p []byte) (int, error) {
 		return l.arrived(p[:n], nil)
 	}
 	for {
-		n, err := l.conn.Read(p)
+		n, err := l.receive(p)
 		if n > 0 {
 			l.strays = 0
 			return l.arrived(p[:n], nil)
@@ -188,7 +189,7 @@ func (l *link) arrived(p []byte, err error) (int, error) {
 
 // Write sends p. The listener bounds how long the client may take to read it.
 func (l *link) Write(p []byte) (int, error) {
-	n, err := l.conn.Write(p)
+	n, err := l.transmit(p)
 	l.bytesOut += uint64(n)
 	l.trace.Server(p[:n])
 	if err != nil && l.writeErr == nil {

@@ -37,6 +37,7 @@ const (
 	endNotDone    = "something else than DONE"
 	endGuesses    = "too many failed logins"
 	endRevoked    = "access revoked"
+	endDamaged    = "damaged compression"
 	endFault      = "fault of the server"
 	endUnreadable = "client does not read"
 	endBoxGone    = "selected mailbox deleted"
@@ -46,7 +47,7 @@ const (
 func endings() []string {
 	return []string{
 		endLogout, endGone, endIdle, endSlow, endLoginTime, endBad, endNotIMAP, endTooBig, endInjection,
-		endHandshake, endDraining, endHeldBack, endNotDone, endGuesses, endRevoked, endFault, endUnreadable, endBoxGone,
+		endHandshake, endDraining, endHeldBack, endNotDone, endGuesses, endRevoked, endDamaged, endFault, endUnreadable, endBoxGone,
 	}
 }
 
@@ -214,6 +215,8 @@ func (s *session) replyToKind(err error, known *mail.Error) (reply, *ending) {
 // gone.
 func (s *session) lost(err error) *ending {
 	switch {
+	case errors.Is(err, errDamaged):
+		return &ending{reason: endDamaged, say: "what you compress cannot be decoded"}
 	case isTimeout(s.link.writeErr):
 		return &ending{reason: endUnreadable}
 	case s.link.writeErr == nil && isTimeout(err):

@@ -77,6 +77,7 @@ func commandTable() []spec {
 		{name: "AUTHENTICATE", states: notAuthenticated, do: (*session).authenticate},
 		{name: "LOGIN", states: notAuthenticated, do: (*session).login},
 
+		{name: "COMPRESS", states: loggedIn, reveals: true, announce: "COMPRESS=DEFLATE", do: (*session).compress},
 		{name: "ENABLE", states: loggedIn, reveals: true, announce: "ENABLE", do: (*session).enable},
 		{name: "SELECT", states: loggedIn, do: (*session).selectMailbox},
 		{name: "EXAMINE", states: loggedIn, do: (*session).examine},

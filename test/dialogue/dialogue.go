@@ -66,12 +66,13 @@ type Action int
 
 // The actions.
 const (
-	Send     Action = iota // C:
-	Await                  // S:
-	StartTLS               // C starts TLS
-	Connect                // C connects
-	Hangup                 // C closes
-	Closed                 // S closes
+	Send         Action = iota // C:
+	Await                      // S:
+	StartTLS                   // C starts TLS
+	StartDeflate               // C starts DEFLATE
+	Connect                    // C connects
+	Hangup                     // C closes
+	Closed                     // S closes
 )
 
 // An Answer is what another server says, and why.

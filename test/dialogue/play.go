@@ -109,6 +109,10 @@ func (p *player) step(ctx context.Context, i int, step *Step) error {
 		if err := c.startTLS(ctx, p.target.TLSConfig); err != nil {
 			return p.failure(step.Line, err.Error())
 		}
+	case StartDeflate:
+		if err := c.startDeflate(); err != nil {
+			return p.failure(step.Line, err.Error())
+		}
 	case Hangup:
 		delete(p.clients, step.Client)
 		if err := c.conn.Close(); err != nil {

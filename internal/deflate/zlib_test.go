@@ -1,0 +1,8 @@
+package deflate
+
+// zlibFlushes are three commands as zlib 1.2.13 writes them.
+var zlibFlushes = map[string][]string{
+	"Z_PARTIAL_FLUSH": {"4a3454f0f3f70fe0e50208", "a0442385504f170537d710670f05432b2d050d371f47f7604d5e2e8000", "4a34862a0108"},
+	"Z_SYNC_FLUSH":    {"4a3454f0f3f70fe0e502000000ffff", "4a345208f5745170730d71f65030b4d252d070f371740fd6e4e502000000ffff", "4a34862a01000000ffff"},
+	"Z_FULL_FLUSH":    {"4a3454f0f3f70fe0e502000000ffff", "4a345208f5745170730d71f65030b4d252d070f371740fd6e4e502000000ffff", "4a3456f0f3f70fe0e502000000ffff"},
+}
