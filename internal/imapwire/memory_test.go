@@ -34,26 +34,38 @@ func TestMemoryOfHostileCommands(t *testing.T) {
 		"a long atom":           {"a SELECT " + strings.Repeat("x", 60_000) + "\r\n", 512 << 10},
 		"many patterns":         {"a LIST \"\" (" + strings.Repeat("a ", 9000) + "b)\r\n", 256 << 10},
 	} {
-		r := NewReader(bufio.NewReader(strings.NewReader(test.in)), LoggedIn(1<<20), nil)
-		r.Continue = func() error { return fmt.Errorf("it was asked for") }
-		cmd, err := r.Command()
-		if err != nil {
-			t.Fatal(err)
+		// The runtime counts for the whole process: what others take now and then is
+		// not in the least of several counts.
+		took := ^uint64(0)
+		for range 5 {
+			took = min(took, octetsTaken(t, name, test.in))
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		if name == "announced message" {
-			var box string
-			var m AppendMessage
-			if !r.ExpectAppendMailbox(&box) || !r.ExpectAppendMessage(&m) {
-				t.Fatal(r.Err())
-			}
-		} else {
-			readArgs(r, cmd.Name)
-		}
-		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took > test.octets {
+		if took > test.octets {
 			t.Errorf("%s: %d octets for a command of %d", name, took, len(test.in))
 		}
 	}
+}
+
+// octetsTaken tells what reading a command's arguments takes.
+func octetsTaken(t *testing.T, name, in string) uint64 {
+	t.Helper()
+	r := NewReader(bufio.NewReader(strings.NewReader(in)), LoggedIn(1<<20), nil)
+	r.Continue = func() error { return fmt.Errorf("it was asked for") }
+	cmd, err := r.Command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if name == "announced message" {
+		var box string
+		var m AppendMessage
+		if !r.ExpectAppendMailbox(&box) || !r.ExpectAppendMessage(&m) {
+			t.Fatal(r.Err())
+		}
+	} else {
+		readArgs(r, cmd.Name)
+	}
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
