@@ -94,7 +94,7 @@ func (in *instance) addAccount(ctx context.Context, address, password string) (s
 	if err := auth.Acceptable(password, name.String()); err != nil {
 		return store.Identity{}, err
 	}
-	record, err := auth.SetPassword(nil, password, auth.DefaultArgon2())
+	record, err := auth.SetPassword(nil, password, auth.DefaultArgon2(), in.cfg.Auth.ScramIterations)
 	if err != nil {
 		return store.Identity{}, err
 	}
@@ -160,7 +160,7 @@ func accountPasswd(ctx context.Context, in *instance, identity store.Identity, a
 	if err := auth.Acceptable(args.Password, identity.Name); err != nil {
 		return err
 	}
-	record, err := auth.SetPassword(identity.Credentials, args.Password, auth.DefaultArgon2())
+	record, err := auth.SetPassword(identity.Credentials, args.Password, auth.DefaultArgon2(), in.cfg.Auth.ScramIterations)
 	if err != nil {
 		return err
 	}

@@ -122,6 +122,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 				Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
 				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),
 				Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
+				Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
 			}),
 			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}},
 		}),

@@ -100,6 +100,7 @@ type server struct {
 	print   string // fingerprint of a self-made certificate; "" otherwise
 	tls     tlsSettings
 	talk    *conversations
+	scram   *scramState
 	stop    context.CancelFunc // of what watches the certificates and keeps the guard's state
 	keeping sync.WaitGroup     // the latter
 
@@ -136,11 +137,15 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 		return nil, errors.Join(err, s.net.Shutdown(context.Background()))
 	}
 	s.revoke = s.talk.revoke
+	if s.scram, err = openScram(context.Background(), s.store); err != nil {
+		return nil, errors.Join(err, s.instance.close(), s.net.Shutdown(context.Background()))
+	}
 	s.talk.replace(s.newGeneration(cfg))
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go s.certs.Watch(watching, certificateWatch, s.tellCertificate)
 	s.keeping.Go(func() { s.keepGuardAlways(watching) })
+	s.keeping.Go(func() { s.scram.watch(watching, s.store.Directory(), s.log) })
 	return s, nil
 }
 

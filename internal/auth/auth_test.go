@@ -68,7 +68,7 @@ func (d *directory) set(t testing.TB, name, password string, cost Argon2, change
 		e.Account, e.Name = mail.AccountID(len(d.entries)+1), name
 	}
 	if password != "" {
-		record, err := SetPassword(e.Record, password, cost)
+		record, err := SetPassword(e.Record, password, cost, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -51,6 +52,11 @@ type Peer struct {
 
 	Client   uint64 // stands for the kind of client; 0 if it cannot be told
 	Failures int    // logins that failed on this connection before
+
+	// NoBinding says that mechanisms which bind to the connection were not announced
+	// although they could have been: a client that can bind rightly says that they
+	// were not.
+	NoBinding bool
 }
 
 // Result is how an attempt ended. Clients are told much less.
@@ -99,6 +105,16 @@ type Config struct {
 	// tests: DefaultFailureDelay is for the world.
 	FailureDelay time.Duration
 
+	// Iterations is the cost of new keys for SCRAM; 0 makes none. DefaultIterations is
+	// for the world.
+	Iterations int
+	// ScramReady says whether all accounts have such keys, so that SCRAM can be
+	// announced: a client that finds it tries nothing else. nil is no.
+	ScramReady func() bool
+	// SaltKey makes up salts for users who do not exist, the same after a restart. nil is
+	// another for each process.
+	SaltKey []byte
+
 	// Matches is asked whether a password is that of a record, in place of the hash
 	// in it. It is for simulations; nil is the hash.
 	Matches func(record []byte, password string) bool
@@ -131,6 +147,9 @@ type Authenticator struct {
 	failureDelay time.Duration
 	penitents    penitents
 	matches      func(record []byte, password string) bool
+	iterations   int
+	scramReady   func() bool
+	saltKey      []byte
 
 	results        *observe.CounterSet
 	hashes, recall *observe.Counter
@@ -159,12 +178,20 @@ func New(cfg Config) *Authenticator {
 	if cfg.Guard == nil {
 		cfg.Guard = anybody{}
 	}
+	if cfg.ScramReady == nil {
+		cfg.ScramReady = func() bool { return false }
+	}
+	if cfg.SaltKey == nil {
+		cfg.SaltKey = make([]byte, 32)
+		rand.Read(cfg.SaltKey)
+	}
 	m := cfg.Metrics
 	return &Authenticator{
 		directory: cfg.Directory, rules: cfg.Rules, cost: cfg.Cost, dummy: newHash(cfg.Cost, "dummy"),
 		hashing: newHashing(cfg.Hashes, cfg.Queue), memory: newMemory(cfg.Remember, maxRemembered),
 		log: cfg.Log, now: cfg.Now, watch: cfg.Watch,
 		guard: cfg.Guard, failureDelay: cfg.FailureDelay, matches: cfg.Matches,
+		iterations: cfg.Iterations, scramReady: cfg.ScramReady, saltKey: cfg.SaltKey,
 		results: m.CounterBy("postern_logins_total", "Attempts to sign in, by result.", "result",
 			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy), string(Refused)),
 		hashes: m.Counter("postern_password_hashes_total", "Password hashes computed."),
@@ -191,17 +218,29 @@ func (a *Authenticator) attempt(ctx context.Context, peer Peer, mechanism, authz
 	begun := time.Now()
 	try := Attempt{Time: a.now(), Peer: peer, Mechanism: mechanism}
 	id, err := a.verify(ctx, &try, user, password)
-	if err == nil && authzid != "" {
-		if as, parseErr := a.rules.Parse(authzid); parseErr != nil || as.String() != try.User && as.String() != id.Name {
-			id, err = Identity{}, mail.Errorf(mail.NotAuthorized, "not authorized to act as that user")
-			try.Result = NotAuthorized
-		}
+	if err == nil && !a.mayAct(authzid, try.User, id.Name) {
+		id, err = Identity{}, notAuthorized()
+		try.Result = NotAuthorized
 	}
 	a.report(ctx, try, user, err)
 	if err != nil {
 		return Identity{}, a.repent(ctx, &try, begun, err)
 	}
 	return id, nil
+}
+
+// mayAct reports whether somebody who signed in as user, and is called name, may act as
+// authzid.
+func (a *Authenticator) mayAct(authzid, user, name string) bool {
+	if authzid == "" {
+		return true
+	}
+	as, err := a.rules.Parse(authzid)
+	return err == nil && (as.String() == user || as.String() == name)
+}
+
+func notAuthorized() error {
+	return mail.Errorf(mail.NotAuthorized, "not authorized to act as that user")
 }
 
 // malformed reports an attempt that did not follow its mechanism.
@@ -272,7 +311,7 @@ func (a *Authenticator) check(ctx context.Context, try *Attempt, entry Entry, ha
 		}
 		if !entry.Disabled {
 			a.memory.add(p, a.now()) // before the next of the same is let in
-			if hash.cost != a.cost && a.matches == nil {
+			if a.matches == nil && (hash.cost != a.cost || a.iterations > 0 && !HasKeys(entry.Record)) {
 				a.rehash(ctx, entry, prepared)
 			}
 		}
@@ -338,13 +377,16 @@ func (a *Authenticator) hashOf(entry Entry) (h hashed, real bool, err error) {
 	return h, err == nil, err
 }
 
-// rehash brings the stored hash to the present cost, in the slot of the hash
-// that was just checked. The login is good whether that works or not.
+// rehash brings the stored hash to the present cost and makes keys for SCRAM, in
+// the slot of the hash that was just checked. The login is good whether that works or not.
 func (a *Authenticator) rehash(ctx context.Context, entry Entry, prepared string) {
 	c, err := ParseCredentials(entry.Record)
 	if err == nil {
 		a.hashes.Add()
 		c.Password = newHash(a.cost, prepared).String()
+		if a.iterations > 0 {
+			c.setField(tagScram, newScramKeys(prepared, max(a.iterations, leastIterations)).encode(c.Password))
+		}
 		err = a.directory.Rehash(ctx, entry.Account, entry.Version, c.Encode())
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"postern/internal/mail"
 )
@@ -10,10 +11,9 @@ import (
 //
 // The record is a version octet (1), then fields: a tag, a length (both as
 // uvarints) and that many octets. Tag 1 is the password's argon2id hash as a PHC
-// string, at most once. Tags we do not know are kept as they are and where they
+// string, at most once; tag 2 the keys for SCRAM (scram.go). Tags we do not know are kept as they are and where they
 // are, so that a program of an earlier version that changes a password does not
-// lose what a later one put beside it (SCRAM keys, app passwords: one field
-// each). Fields with a meaning that old programs must not ignore need a new
+// lose what a later one put beside it (app passwords: one field each). Fields with a meaning that old programs must not ignore need a new
 // version octet.
 type Credentials struct {
 	Password string // PHC string; "" if the account has no password
@@ -29,6 +29,7 @@ type field struct {
 const (
 	recordVersion = 1
 	tagPassword   = 1
+	tagScram      = 2
 
 	// MaxRecord is the size of the largest record, in octets: the directory's
 	// limit.
@@ -71,6 +72,12 @@ func ParseCredentials(record []byte) (Credentials, error) {
 
 func badRecord(what string) error {
 	return mail.Errorf(mail.Corrupt, "credentials cannot be read: %s", what)
+}
+
+// setField replaces a field, or adds it.
+func (c *Credentials) setField(tag uint64, value string) {
+	c.fields = slices.DeleteFunc(c.fields, func(f field) bool { return f.tag == tag })
+	c.fields = append(c.fields, field{tag, value})
 }
 
 // Encode gives the record.

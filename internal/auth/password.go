@@ -128,10 +128,11 @@ func parseHash(s string) (hashed, error) {
 	return h, nil
 }
 
-// SetPassword gives the record of an account with a new password. record is the
+// SetPassword gives the record of an account with a new password: its hash, and
+// keys for SCRAM that were derived with so many iterations (0: none). record is the
 // present one, nil for a new account. A password that we do not take is
 // mail.Invalid, with a text that says why.
-func SetPassword(record []byte, password string, cost Argon2) ([]byte, error) {
+func SetPassword(record []byte, password string, cost Argon2, iterations int) ([]byte, error) {
 	c, err := ParseCredentials(record)
 	if err != nil {
 		return nil, err
@@ -147,5 +148,8 @@ func SetPassword(record []byte, password string, cost Argon2) ([]byte, error) {
 		return nil, mail.Errorf(mail.Invalid, "the password has characters that cannot be typed everywhere: control characters, or no valid UTF-8")
 	}
 	c.Password = newHash(cost, prepared).String()
+	if iterations > 0 {
+		c.setField(tagScram, newScramKeys(prepared, max(iterations, leastIterations)).encode(c.Password))
+	}
 	return c.Encode(), nil
 }

@@ -90,11 +90,11 @@ func TestPreparePassword(t *testing.T) {
 }
 
 func TestSetPassword(t *testing.T) {
-	record, err := SetPassword(nil, "one", cheap)
+	record, err := SetPassword(nil, "one", cheap, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err = SetPassword(record, "two", cheap)
+	record, err = SetPassword(record, "two", cheap, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +107,11 @@ func TestSetPassword(t *testing.T) {
 		t.Errorf("the second password did not take the first one's place: %v", err)
 	}
 	for _, bad := range []string{"", strings.Repeat("x", 1025), "a\x00"} {
-		if _, err := SetPassword(nil, bad, cheap); mail.KindOf(err) != mail.Invalid {
+		if _, err := SetPassword(nil, bad, cheap, 0); mail.KindOf(err) != mail.Invalid {
 			t.Errorf("%.10q: %v", bad, err)
 		}
 	}
-	if _, err := SetPassword([]byte("?"), "x", cheap); mail.KindOf(err) != mail.Corrupt {
+	if _, err := SetPassword([]byte("?"), "x", cheap, 0); mail.KindOf(err) != mail.Corrupt {
 		t.Errorf("a record that cannot be read: %v", err)
 	}
 }
@@ -138,7 +138,7 @@ func TestCredentialsGolden(t *testing.T) {
 		t.Errorf("written as %x", got)
 	}
 	// A change keeps what it does not know, where it is.
-	record, err := SetPassword(want, "new", cheap)
+	record, err := SetPassword(want, "new", cheap, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,19 @@ type Mechanism interface {
 	Next(ctx context.Context, response []byte) (challenge []byte, id *Identity, err error)
 }
 
-// Mechanisms lists the names that Start knows, best first, for AUTH=
-// capabilities. All of them show the password to the server and need a private
-// connection, which is for the conversation to see to.
-func (a *Authenticator) Mechanisms() []string { return []string{"PLAIN", "LOGIN"} }
+// Mechanisms lists the names that Start knows, best first, for AUTH= capabilities.
+// Some of them show the password to the server and need a private connection, which
+// is for the conversation to see to.
+func (a *Authenticator) Mechanisms(peer Peer) []string {
+	var all []string
+	if a.scramReady() {
+		if peer.TLS != nil && !peer.NoBinding {
+			all = append(all, mechScramPlus)
+		}
+		all = append(all, mechScram)
+	}
+	return append(all, "PLAIN", "LOGIN")
+}
 
 // Start begins an exchange. The name is in upper case. A mechanism we do not
 // have is mail.Cannot.
@@ -34,6 +43,8 @@ func (a *Authenticator) Start(name string, peer Peer) (Mechanism, error) {
 		return &plain{auth: a, peer: peer}, nil
 	case "LOGIN":
 		return &login{auth: a, peer: peer}, nil
+	case mechScram, mechScramPlus:
+		return a.startScram(name, peer)
 	}
 	return nil, mail.Errorf(mail.Cannot, "authentication mechanism not supported")
 }

@@ -108,7 +108,7 @@ func TestLoginMechanism(t *testing.T) {
 
 func TestMechanisms(t *testing.T) {
 	f := newFixture(t, nil)
-	for _, name := range f.Mechanisms() {
+	for _, name := range f.Mechanisms(peer) {
 		if m, err := f.Start(name, peer); m == nil || err != nil {
 			t.Errorf("%s is announced and not there: %v", name, err)
 		}

@@ -87,7 +87,7 @@ func newWorld(t *testing.T, users int) *world {
 	mem := storetest.Memory()
 	w.pool = account.NewPool(mem, account.Options{Every: -1})
 	cost := auth.Argon2{Memory: 8, Time: 1, Threads: 1}
-	record, err := auth.SetPassword(nil, "secret", cost)
+	record, err := auth.SetPassword(nil, "secret", cost, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,7 +124,7 @@ func (s *session) authCapabilities() []string {
 		return []string{"LOGINDISABLED"}
 	}
 	var all []string
-	for _, m := range s.srv.auth.Mechanisms() {
+	for _, m := range s.srv.auth.Mechanisms(s.peer()) {
 		all = append(all, "AUTH="+m)
 	}
 	return all

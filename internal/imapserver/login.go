@@ -12,8 +12,8 @@ import (
 type Authenticator interface {
 	// Login checks the user name and password of LOGIN.
 	Login(ctx context.Context, peer auth.Peer, user, password string) (auth.Identity, error)
-	// Mechanisms lists the SASL mechanisms that Start knows, best first.
-	Mechanisms() []string
+	// Mechanisms lists the SASL mechanisms that may be announced, best first.
+	Mechanisms(peer auth.Peer) []string
 	// Start begins a SASL exchange.
 	Start(mechanism string, peer auth.Peer) (auth.Mechanism, error)
 }
@@ -51,7 +51,10 @@ func (s *session) private() error {
 }
 
 func (s *session) peer() auth.Peer {
-	return auth.Peer{Session: s.conn.ID(), Remote: s.conn.Remote(), TLS: s.conn.TLS(), Client: s.conn.Fingerprint(), Failures: s.guesses}
+	return auth.Peer{
+		Session: s.conn.ID(), Remote: s.conn.Remote(), TLS: s.conn.TLS(), Client: s.conn.Fingerprint(), Failures: s.guesses,
+		NoBinding: s.hidden("AUTH=SCRAM-SHA-256-PLUS"),
+	}
 }
 
 // guessed counts a failure to sign in.

@@ -18,7 +18,7 @@ func TestCapabilities(t *testing.T) {
 	c := w.dial("starttls")
 	c.ok("CAPABILITY", before+"STARTTLS LOGINDISABLED")
 	c = w.dial("tls")
-	c.ok("CAPABILITY", before+"AUTH=PLAIN AUTH=LOGIN")
+	c.ok("CAPABILITY", before+"AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN")
 
 	const after = "CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR BINARY CHILDREN CONDSTORE CREATE-SPECIAL-USE ESEARCH " +
 		"INPROGRESS LIST-EXTENDED LIST-STATUS MULTIAPPEND OBJECTID PARTIAL PREVIEW QRESYNC SAVEDATE SEARCHRES SPECIAL-USE STATUS=SIZE UTF8=ACCEPT ENABLE ID IDLE MOVE NAMESPACE " +
@@ -158,7 +158,7 @@ func TestStartTLS(t *testing.T) {
 	secure := tls.Client(c.conn, w.roots)
 	c.conn = secure
 	c.r.Reset(secure)
-	c.ok("CAPABILITY", "* CAPABILITY ... ID AUTH=PLAIN AUTH=LOGIN")
+	c.ok("CAPABILITY", "* CAPABILITY ... ID AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN")
 	c.reply("STARTTLS", "BAD TLS is active already")
 	c.ok("LOGIN ada@example.org secret")
 	c.reply("STARTTLS", "BAD ...")

@@ -113,14 +113,15 @@ func newServer(t testing.TB, change func(*Options)) *world {
 	w.mem.SetNow(w.clock.Now)
 	w.faults = storetest.Failing(w.mem)
 	w.pool = account.NewPool(w.faults, account.Options{Now: w.clock.Now, Every: -1})
-	record, err := auth.SetPassword(nil, "secret", cheap)
+	record, err := auth.SetPassword(nil, "secret", cheap, 10_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.users = &users{record: record, names: map[string]mail.AccountID{"ada@example.org": 1, "bob@example.org": 2}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := Options{Accounts: w.pool, Auth: auth.New(auth.Config{Directory: w.users, Cost: cheap, Now: w.clock.Now}),
-		Log: log, Now: w.clock.Now, Version: "1.2"}
+	o := Options{Accounts: w.pool, Log: log, Now: w.clock.Now, Version: "1.2", Auth: auth.New(auth.Config{
+		Directory: w.users, Cost: cheap, Now: w.clock.Now, Iterations: 10_000, ScramReady: func() bool { return true },
+	})}
 	if change != nil {
 		change(&o)
 	}

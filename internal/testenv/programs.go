@@ -53,6 +53,8 @@ func Programs() []Program {
 			Why: "real client: retrieval"},
 		{Name: "imapfilter", How: Installed, Packages: []string{"imapfilter"}, Binary: "/usr/bin/imapfilter",
 			Why: "real client: server-side sorting by script"},
+		{Name: "gsasl", How: Installed, Packages: []string{"gsasl"}, Binary: "/usr/bin/gsasl",
+			Why: "real client: an implementation of SASL that is not ours"},
 		{Name: "fetchmail", How: Unpacked, Packages: []string{"fetchmail"}, Binary: "usr/bin/fetchmail",
 			Why: "real client: retrieval and hand-over; its package brings a daemon"},
 		{Name: "dovecot", How: Rooted, Packages: []string{"dovecot-core", "dovecot-imapd", "dovecot-lmtpd"},

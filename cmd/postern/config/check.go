@@ -40,6 +40,7 @@ func (c *Config) check(r *reader) {
 			r.mistake(at(path), "%s: at least %d%s", path, least, unit)
 		}
 	}
+	atLeast("auth.scram_iterations", int64(c.Auth.ScramIterations), 10_000, "")
 	atLeast("imap.sessions_per_account", int64(c.IMAP.Sessions), 1, "")
 	for path, size := range map[string]Size{"imap.max_message": c.IMAP.MaxMessage, "lmtp.max_message": c.LMTP.MaxMessage} {
 		if size < 64<<10 || size > LargestMessage {

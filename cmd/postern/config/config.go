@@ -52,8 +52,9 @@ type TLS struct {
 
 // Auth is signing in.
 type Auth struct {
-	Remember     time.Duration `toml:"remember" doc:"How long a verified password is remembered (in memory, under a keyed hash), so that a client with five connections costs one hash."`
-	FailureDelay time.Duration `toml:"failure_delay" doc:"How long after its beginning a failed login is answered, whatever the reason; the third on a connection two and a half times that."`
+	Remember        time.Duration `toml:"remember" doc:"How long a verified password is remembered (in memory, under a keyed hash), so that a client with five connections costs one hash."`
+	FailureDelay    time.Duration `toml:"failure_delay" doc:"How long after its beginning a failed login is answered, whatever the reason; the third on a connection two and a half times that."`
+	ScramIterations int           `toml:"scram_iterations" doc:"How often a client hashes its password to sign in by SCRAM-SHA-256, for passwords that are set from now on; at least 10000. SCRAM is announced once every account has keys for it: they are made when a password is set, and when somebody signs in with one."`
 }
 
 // Mailboxes are the names of the mailboxes of a new account.
@@ -111,7 +112,7 @@ func Default() Config {
 			LMTP:  []Listener{{Address: "unix:/run/postern/lmtp.sock", Mode: 0o660}},
 		},
 		TLS:       TLS{MinVersion: "1.3"},
-		Auth:      Auth{Remember: 10 * time.Minute, FailureDelay: 2 * time.Second},
+		Auth:      Auth{Remember: 10 * time.Minute, FailureDelay: 2 * time.Second, ScramIterations: 600_000},
 		Mailboxes: Mailboxes{Drafts: "Drafts", Sent: "Sent", Archive: "Archive", Junk: "Junk", Trash: "Trash"},
 		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, DisabledCaps: []string{}},
 		LMTP:      LMTP{MaxMessage: 64 << 20, Recipients: 1000, Detail: "+"},

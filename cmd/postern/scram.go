@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"postern/internal/auth"
+	"postern/internal/mail"
+	"postern/internal/observe"
+	"postern/internal/store"
+)
+
+// scramState is what SCRAM needs of the whole house.
+type scramState struct {
+	// ready says that every account has keys. A client that finds SCRAM announced
+	// tries nothing else, so it is not announced before.
+	ready   atomic.Bool
+	saltKey []byte // makes up salts for users who do not exist
+}
+
+// saltKeyName is where saltKey is kept: an attacker must not learn from a restart
+// who exists.
+const saltKeyName = "auth/salt-key"
+
+// openScram reads the key or makes one, and looks at the accounts.
+func openScram(ctx context.Context, s store.Store) (*scramState, error) {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails: crypto/rand ends the program rather
+	_, err := s.Shelf().Put(ctx, saltKeyName, key, 0, time.Time{})
+	if errors.Is(err, store.ErrStale) { // there is one
+		var v store.Value
+		v, err = s.Shelf().Get(ctx, saltKeyName)
+		key = v.Data
+	}
+	if err == nil && len(key) != 32 {
+		err = mail.Errorf(mail.Corrupt, "the key for salts has %d octets", len(key))
+	}
+	state := &scramState{saltKey: key}
+	return state, errors.Join(err, state.look(ctx, s.Directory()))
+}
+
+// look sees whether every account has keys.
+func (s *scramState) look(ctx context.Context, d store.Directory) error {
+	ready := true
+	for identity, err := range d.Identities(ctx) {
+		if err != nil {
+			return err
+		}
+		if ready = auth.HasKeys(identity.Credentials); !ready {
+			break
+		}
+	}
+	s.ready.Store(ready)
+	return nil
+}
+
+// scramPause is how long after a change to the directory it is looked at again.
+// Where there are so many accounts that a look takes long, it is ten times that.
+const scramPause = 2 * time.Second
+
+// watch looks again whenever the directory has changed, until ctx ends.
+func (s *scramState) watch(ctx context.Context, d store.Directory, log *slog.Logger) {
+	changed, stop := d.Watch()
+	defer stop()
+	pause := scramPause
+	for {
+		begun := time.Now()
+		if err := s.look(ctx, d); err != nil && ctx.Err() == nil {
+			log.Warn("the accounts could not be looked at for their SCRAM keys, and are again after the next change", observe.Error(err))
+		}
+		pause = max(scramPause, 10*time.Since(begun))
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
