@@ -22,6 +22,7 @@ type Limits struct {
 	Still        time.Duration // between two signs of life in IDLE
 	HeldBack     time.Duration // an expunge held back so long ends the session
 	Search       time.Duration // one SEARCH, SORT or THREAD may wait and work so long
+	SearchCPU    time.Duration // and may take so much of a processor's time
 	Progress     time.Duration // between two notices of a long command; none are given if it is negative
 
 	// MessageRate is the least octets a second at which the data of a message
@@ -57,8 +58,11 @@ func DefaultLimits() Limits {
 		Still:        2 * time.Minute,  // some NATs forget a connection after less than five
 		HeldBack:     12 * time.Hour,   // half of what expunged mail stays readable
 		Search:       time.Minute,
-		Progress:     10 * time.Second, // RFC 9585 4: 10 to 15 seconds
-		MessageRate:  1 << 10, MessageWindow: 30 * time.Second,
+		// Half of that: some gigabytes of text. Who takes more gets their answer from a
+		// narrower search, and meanwhile everybody else is not slowed by it.
+		SearchCPU:   30 * time.Second,
+		Progress:    10 * time.Second, // RFC 9585 4: 10 to 15 seconds
+		MessageRate: 1 << 10, MessageWindow: 30 * time.Second,
 		BadBefore: 3, Bad: 20, // as Dovecot
 		BadInRow: 10, // as Cyrus
 		Sessions: 50, // a household of clients with five connections each
@@ -80,7 +84,7 @@ func (l Limits) withDefaults() Limits {
 	for _, f := range []struct{ have, want *time.Duration }{
 		{&l.FirstCommand, &d.FirstCommand}, {&l.Command, &d.Command}, {&l.Login, &d.Login},
 		{&l.Idle, &d.Idle}, {&l.Still, &d.Still}, {&l.HeldBack, &d.HeldBack},
-		{&l.Search, &d.Search}, {&l.MessageWindow, &d.MessageWindow},
+		{&l.Search, &d.Search}, {&l.SearchCPU, &d.SearchCPU}, {&l.MessageWindow, &d.MessageWindow},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want

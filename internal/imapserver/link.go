@@ -18,6 +18,7 @@ const (
 	mailboxChanged signal = 1 << iota // ask the selection for the Delta
 	serverDraining                    // say goodbye
 	sessionRevoked                    // the account is closed to this session
+	workOver                          // nobody need look out for the client any more
 )
 
 // longAgo, as a read deadline, interrupts a read that waits.
@@ -109,6 +110,20 @@ func (l *link) await(until time.Time, wanted signal) error {
 			return err
 		}
 	}
+}
+
+// abandoned waits until the client has sent something, or workOver is raised, and
+// then says no; it says yes when the connection fails first, or the session has
+// been revoked.
+func (l *link) abandoned(until time.Time) bool {
+	err := l.await(until, sessionRevoked|workOver)
+	switch {
+	case err == nil, isTimeout(err):
+		return false
+	case errors.Is(err, errWoken):
+		return l.raised(sessionRevoked)
+	}
+	return true
 }
 
 // maxStrays is how often a read is taken up again that ended before its time

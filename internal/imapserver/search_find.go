@@ -20,20 +20,32 @@ func (s *session) find(program *search.Program) (found mail.UIDSet, err error) {
 	return found, err
 }
 
-// whileSearchMayLast does work when it is this account's turn. It has to end when
-// the client leaves or the limit for one search is reached.
+// whileSearchMayLast does work when it is this account's turn. It ends when the
+// client leaves, or the limits of one search are reached.
 func (s *session) whileSearchMayLast(work func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.limits.Search)
 	defer cancel()
+	tooMuch := false
 	_, err := patiently(ctx, s, func(ctx context.Context) (without, error) {
-		done, err := s.srv.turns.take(ctx, s.account.ID())
-		if err != nil {
-			return without{}, err
-		}
-		defer done()
-		return without{}, work(ctx)
+		return without{}, s.whileClientStays(ctx, func(ctx context.Context) error {
+			done, err := s.srv.turns.take(ctx, s.account.ID())
+			if err != nil {
+				return err
+			}
+			defer done()
+			allowance := allow(ctx, s.srv.limits.SearchCPU, s.srv.worked)
+			defer allowance.end()
+			err = work(allowance)
+			tooMuch = allowance.spent
+			return err
+		})
 	})
-	if err != nil && ctx.Err() != nil && s.ctx.Err() == nil {
+	switch {
+	case err == nil || s.ctx.Err() != nil:
+		return err
+	case tooMuch:
+		return mail.Wrap(err, mail.Limit, "the search takes too much work")
+	case ctx.Err() != nil:
 		return mail.Wrap(err, mail.Limit, "the search takes too long")
 	}
 	return err

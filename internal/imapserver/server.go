@@ -72,6 +72,10 @@ type Server struct {
 	rows    sync.Pool // *[]account.Row
 
 	turns *turns
+	// lookoutAfter is when a search that works begins to look whether its client is
+	// still there.
+	lookoutAfter time.Duration
+	worked       func() time.Duration // threadTime, unless a test has another clock
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -118,6 +122,7 @@ func New(o Options) *Server {
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, readBuffer) }
 	s.writers.New = func() any { b := make([]byte, 0, writeBuffer); return &b }
 	s.turns = newTurns(s.limits.Searches)
+	s.lookoutAfter, s.worked = lookoutAfter, threadTime
 	s.rows.New = func() any { r := make([]account.Row, 0, rowChunk); return &r }
 	return s
 }
