@@ -59,6 +59,8 @@ func Programs() []Program {
 			Why: "real client: retrieval and hand-over; its package brings a daemon"},
 		{Name: "dovecot", How: Rooted, Packages: []string{"dovecot-core", "dovecot-imapd", "dovecot-lmtpd"},
 			Binary: "usr/sbin/dovecot", Why: "peer: the same dialogues are played against it"},
+		{Name: "cyrus", How: Rooted, Packages: []string{"cyrus-common", "cyrus-imapd", "libsasl2-modules", "tzdata"},
+			Binary: "usr/lib/cyrus/bin/master", Why: "peer: the same dialogues are played against it"},
 		{Name: "postfix", How: Rooted, Packages: []string{"postfix"}, Binary: "usr/lib/postfix/sbin/master",
 			Why: "peer: mail goes through it into our LMTP"},
 	}

@@ -46,13 +46,14 @@ type parser struct {
 	line int
 	d    *Dialogue
 
-	begun   bool           // the preamble is over
-	body    *bytes.Buffer  // a message of the preamble that is being read
-	literal *literal       // the literal that is being read
-	counts  map[string]int // by client: the step whose {} waits for its literal to be counted
-	more    *Expectation   // a server's line that goes on after its literal
-	other   *Answer        // the other server's answer that is being read
-	skipped [2]string      // the server, and the reason, of a "skips" block
+	begun      bool              // the preamble is over
+	body       *bytes.Buffer     // a message of the preamble that is being read
+	literal    *literal          // the literal that is being read
+	counts     map[string]int    // by client: the step whose {} waits for its literal to be counted
+	more       *Expectation      // a server's line that goes on after its literal
+	other      *Answer           // the other server's answer that is being read
+	skipped    map[string]string // the servers, and the reasons, of the "skips" block that is being read
+	blockBegun bool              // a step of that block has been read
 }
 
 // literal collects the lines of one literal and knows where it goes.
@@ -101,10 +102,10 @@ func (p *parser) takeStep(line string) error {
 		return p.takeOtherLine(m[1], m[2])
 	}
 	if line == "end" {
-		if p.skipped[0] == "" {
+		if p.skipped == nil {
 			return p.errorf("end without a beginning")
 		}
-		p.skipped, p.other = [2]string{}, nil
+		p.skipped, p.other = nil, nil
 		return nil
 	}
 	if m := otherForm.FindStringSubmatch(line); m != nil && slices.Contains(Servers, m[1]) {
@@ -131,9 +132,8 @@ func (p *parser) takeStep(line string) error {
 // add appends a step, with what the block around it says.
 func (p *parser) add(step Step) *Step {
 	step.Line = p.line
-	if p.skipped[0] != "" {
-		step.Skips = map[string]string{p.skipped[0]: p.skipped[1]}
-	}
+	step.Skips = p.skipped
+	p.blockBegun = true
 	p.d.Steps = append(p.d.Steps, step)
 	return &p.d.Steps[len(p.d.Steps)-1]
 }
@@ -147,7 +147,7 @@ func (p *parser) lastAwait(client string) *Step {
 	if last.Do != Await || last.Client != client || len(last.Others) > 0 {
 		return nil
 	}
-	if wasSkipped := len(last.Skips) > 0; wasSkipped != (p.skipped[0] != "") {
+	if wasSkipped := len(last.Skips) > 0; wasSkipped != (p.skipped != nil) {
 		return nil
 	}
 	return last

@@ -148,10 +148,13 @@ func (p *parser) takeOther(server string, skips bool, reason string) error {
 		return p.errorf("say why %s differs", server)
 	}
 	if skips {
-		if p.skipped[0] != "" {
+		if p.skipped == nil {
+			p.skipped, p.blockBegun = map[string]string{}, false
+		}
+		if _, twice := p.skipped[server]; p.blockBegun || twice {
 			return p.errorf("a block within a block")
 		}
-		p.skipped = [2]string{server, reason}
+		p.skipped[server] = reason
 		return nil
 	}
 	if len(p.d.Steps) == 0 || p.d.Steps[len(p.d.Steps)-1].Do != Await {
@@ -205,8 +208,8 @@ func (p *parser) finish() error {
 	switch {
 	case len(p.d.Steps) == 0:
 		return p.errorf("nothing is said")
-	case p.skipped[0] != "":
-		return p.errorf("%q has no end", p.skipped[0]+" skips:")
+	case p.skipped != nil:
+		return p.errorf("a skips: block has no end")
 	case p.more != nil:
 		return p.errorf("the server's last line stops at its literal")
 	case len(p.counts) > 0:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ type Target struct {
 	// Patience is how long one line may take to come; 20 seconds where it is 0. It is a bound on failure, not a
 	// measure: a dialogue that goes well never waits for it.
 	Patience time.Duration
+	// PassOver are lines that this server may say at any time and no file need speak of; regular expressions. A line
+	// that the file does expect is not passed over.
+	PassOver []*regexp.Regexp
 }
 
 func (t Target) patience() time.Duration {
@@ -222,6 +226,9 @@ func (p *player) awaitGroup(c *client, group []Expectation, last *Expectation) e
 			} else if missing < 0 {
 				why = reason
 			}
+		}
+		if slices.ContainsFunc(p.target.PassOver, func(r *regexp.Regexp) bool { return r.MatchString(line) }) {
+			continue
 		}
 		return p.failure(wanted.Line, explain(wanted, line, why))
 	}

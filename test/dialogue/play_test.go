@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -89,6 +90,7 @@ func playAgainst(t *testing.T, s script, text string) error {
 	}
 	return Play(t.Context(), d, Target{
 		Server: "dovecot", Plain: listener.Addr().String(), Patience: 2 * time.Second,
+		PassOver:   []*regexp.Regexp{regexp.MustCompile(`^\* OK \[X-WORDS\] `)},
 		NewAccount: func() (string, string) { return "fred", "secret" },
 	})
 }
@@ -119,6 +121,13 @@ func TestPlay(t *testing.T) {
 			"C: a NOOP\nS: * 4 EXISTS\nS: a OK ...\ndovecot: counts from three\ndovecot S: * 3 EXISTS\ndovecot S: * 1 RECENT\ndovecot S: a OK ...\n", ""},
 		{"steps another server does not take", noop,
 			"C: a NOOP\nS: * 3 EXISTS\nS: * 1 RECENT\nS: a OK ...\ndovecot skips: has none\nC: b IDLE\nS: + ...\nC: DONE\nS: b OK ...\nend\n", ""},
+		{"steps two other servers do not take", noop,
+			"C: a NOOP\nS: * 3 EXISTS\nS: * 1 RECENT\nS: a OK ...\ncyrus skips: stops\ndovecot skips: has none\nC: b IDLE\nS: + ...\nC: DONE\nS: b OK ...\nend\n", ""},
+		{"a line to pass over", script{"C a NOOP", "S * OK [X-WORDS] and words\r\n", "S * 3 EXISTS\r\n", "S a OK done\r\n"},
+			"C: a NOOP\nS: * 3 EXISTS\nS: a OK ...\n", ""},
+		{"a line to pass over that the file expects", script{"C a NOOP", "S * OK [X-WORDS] and words\r\n", "S a OK done\r\n"},
+			"C: a NOOP\nS: * OK [X-WORDS] ...\nS: a OK ...\n", ""},
+		{"a line to pass over that the file expects and that does not come", noop[:1:1], "C: a NOOP\nS: * OK [X-WORDS] ...\nS: a OK ...\n", "test.dialogue:3"},
 		{"something left over", append(noop[:3:3], "S a OK done\r\n* 4 EXISTS\r\n"),
 			"C: a NOOP\nS: * 3 EXISTS\nS: * 1 RECENT\nS: a OK ...\n", "to LOGOUT"},
 		{"a line without CR", script{"C a NOOP", "S a OK done\n"}, "C: a NOOP\nS: a OK ...\n", "does not end in CRLF"},
@@ -209,6 +218,8 @@ func TestParseMistakes(t *testing.T) {
 		{"a difference from nothing", "C: a NOOP\ndovecot: says nothing\nS: a OK ...\n", "2: dovecot can only differ from S: lines"},
 		{"an answer of another server out of the blue", "C: a NOOP\nS: a OK ...\ndovecot S: a NO ...\n", `3: "dovecot: " comes first`},
 		{"a block without its end", "C: a NOOP\nS: a OK ...\ndovecot skips: because\nC: b NOOP\nS: b OK ...\n", "has no end"},
+		{"a block within a block", "dovecot skips: all\nC: a NOOP\nS: a OK ...\ndovecot skips: x\nC: b NOOP\ncyrus skips: y\nS: b OK ...\nend\n", "6: a block within a block"},
+		{"a server that skips a block twice", "C: a NOOP\nS: a OK ...\ncyrus skips: x\ncyrus skips: y\nC: b NOOP\nS: b OK ...\nend\n", "4: a block within a block"},
 		{"raw octets without quotes", "C=: abc\nS: * BAD ...\n", "1: C=: wants a Go string"},
 	}
 	for _, c := range cases {

@@ -142,10 +142,12 @@ var (
 		"dovenull:x:64102:64102::/nonexistent:/usr/sbin/nologin",
 		"postfix:x:64103:64103::/nonexistent:/usr/sbin/nologin",
 		"vmail:x:64105:64105::/nonexistent:/usr/sbin/nologin",
+		"cyrus:x:64106:64106::/nonexistent:/usr/sbin/nologin",
 	}
 	groups = []string{
 		"root:x:0:", "nogroup:x:65534:", "dovecot:x:64101:", "dovenull:x:64102:",
 		"postfix:x:64103:", "postdrop:x:64104:", "vmail:x:64105:", "mail:x:8:",
+		"cyrus:x:64106:",
 	}
 )
 

@@ -150,9 +150,12 @@ service lmtp {
 {{.More}}
 `, specialUse())))
 
+// specialNames are the mailboxes that Postern gives a new account, with the special use of their name.
+var specialNames = []string{"Drafts", "Sent", "Archive", "Junk", "Trash"}
+
 func specialUse() string {
 	var lines strings.Builder
-	for _, name := range []string{"Drafts", "Sent", "Archive", "Junk", "Trash"} {
+	for _, name := range specialNames {
 		fmt.Fprintf(&lines, "  mailbox %s {\n    auto = subscribe\n    special_use = \\%s\n  }\n", name, name)
 	}
 	return lines.String()
