@@ -61,13 +61,47 @@ func TestStoreFails(t *testing.T) {
 	c.append("INBOX", "", "works again")
 }
 
-// TestBodyBreaksOff lets a message end in the middle of its literal: the
-// connection is closed, because nothing could be told from the message any more.
+// TestDamagedBody damages what is stored beyond an offset. As long as no literal
+// of the message has begun, the command says so and the others are sent.
+func TestDamagedBody(t *testing.T) {
+	w := newWorld(t, nil)
+	c := w.login()
+	const line = "0123456789012345678901234567890123456789012345678901234567\r\n"
+	for _, lines := range []int{2, 500, 2000, 10} { // 120 octets, 30,000 and 120,000, and 600
+		c.append("INBOX", "", "Subject: x\r\n\r\n"+strings.Repeat(line, lines))
+	}
+	c.ok("SELECT INBOX", anything)
+
+	damage := func(cut int64) {
+		w.faults.Clear()
+		w.faults.Fail(storetest.OpReadAt, storetest.Fault{Err: mail.Errorf(mail.Corrupt, "checksum"), Cut: cut, Times: -1})
+	}
+	damage(100_000)
+	c.reply("FETCH 1:4 (UID BODY.PEEK[])", "NO [CORRUPTION] what is stored of the message with UID 3 is damaged (ref ...)",
+		"* 1 FETCH (UID 1 BODY[] {134}...", "* 2 FETCH (UID 2 BODY[] {30014}...", "* 4 FETCH (UID 4 BODY[] {614}...")
+	c.ok("FETCH 3 BODY.PEEK[]<0.90000>", "* 3 FETCH (BODY[]<0> {90000}...")
+	c.reply("FETCH 3 (BODY.PEEK[HEADER] BODY.PEEK[TEXT])", "NO [CORRUPTION] what is stored of the message with UID 3 ...")
+	damage(500)
+	c.reply("FETCH 1:4 RFC822", "NO [CORRUPTION] what is stored of the message with UID 2 is damaged, and 2 more could not be read (ref ...)",
+		"* 1 FETCH (FLAGS (\\Seen \\Recent) RFC822 {134}...")
+	c.reply("FETCH 2 BINARY.PEEK[1]", "NO [CORRUPTION] ...")
+	c.ok("FETCH 2 BODY.PEEK[HEADER]", "* 2 FETCH (BODY[HEADER] {14}...")
+	w.faults.Clear()
+	c.ok("FETCH 3 (FLAGS BODY.PEEK[TEXT])", "* 3 FETCH (FLAGS (\\Recent) BODY[TEXT] {120000}...") // not \Seen by failing
+	if log := w.log.String(); !strings.Contains(log, "checksum") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// TestBodyBreaksOff lets a message that is too long to be read twice end in the
+// middle of its literal: the connection is closed, because nothing could be told
+// from the message any more. Who comes back for it is told.
 func TestBodyBreaksOff(t *testing.T) {
 	w := newWorld(t, nil)
 	c := w.login()
-	text := strings.Repeat("0123456789012345678901234567890123456789012345678901234567\r\n", 2000)
+	text := strings.Repeat("0123456789012345678901234567890123456789012345678901234567\r\n", provenFirst/60+1)
 	c.append("INBOX", "", text)
+	c.append("INBOX", "", "hello")
 	c.ok("SELECT INBOX", anything)
 	w.faults.Fail(storetest.OpReadAt, storetest.Fault{Err: mail.Errorf(mail.Corrupt, "checksum"), Cut: 60_000, Times: -1})
 	c.send("a FETCH 1 BODY.PEEK[]\r\n")
@@ -78,8 +112,13 @@ func TestBodyBreaksOff(t *testing.T) {
 	if _, body, _ := strings.Cut(got, "}\r\n"); len(body) >= len(text) || !strings.HasPrefix(text, body) {
 		t.Errorf("%d octets came of %d, or others", len(body), len(text))
 	}
-	w.faults.Clear()
 	if log := w.log.String(); !strings.Contains(log, "reply broken off") || !strings.Contains(log, "checksum") {
 		t.Errorf("log: %s", log)
 	}
+	c = w.login()
+	c.ok("SELECT INBOX", anything)
+	c.reply("FETCH 1:2 BODY.PEEK[]", "NO [CORRUPTION] what is stored of the message with UID 1 is damaged (ref ...)",
+		"* 2 FETCH (BODY[] {5}...")
+	w.faults.Clear() // it was not the medium
+	c.ok("FETCH 1 BODY.PEEK[]", fmt.Sprintf("* 1 FETCH (BODY[] {%d}...", len(text)))
 }

@@ -42,6 +42,10 @@ func (s *session) fetch(c *command) error {
 		uids = s.changedSince(&args, uids)
 	}
 	f := fetching{session: s, plan: plan, base: s.box.sel.Info().HighestModSeq}
+	if plan.content {
+		f.content = s.srv.takeContent()
+		defer s.srv.giveContent(f.content)
+	}
 	if err := f.all(uids); err != nil {
 		return err
 	}
@@ -126,7 +130,9 @@ type fetching struct {
 	found   []fromSummary
 	unseen  mail.UIDSet // fetched, and to become \Seen
 	base    mail.ModSeq // of the mailbox, before the first row was read
-	failed  error       // the first message that could not be read
+	failed  error       // why the first of the messages that were left out was
+	skipped int         // messages left out because they could not be read
+	content *[]byte     // contentRoom octets, if messages are opened
 }
 
 // fromSummary is what a chunk needs of one message's summary. The values are
@@ -251,14 +257,14 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 	if f.plan.content {
 		var err error
 		if open, err = f.openMessage(f.found[i].kept); err != nil {
-			f.failed = errors.Join(f.failed, err)
+			f.skip(row.UID, err)
 			return nil
 		}
 		defer open.close()
 	}
 	preview, previewed, err := f.previewOf(i)
 	if err != nil {
-		f.failed = errors.Join(f.failed, err)
+		f.skip(row.UID, err)
 		return nil
 	}
 	s.w.BeginFetch(seq)
@@ -307,6 +313,9 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 		}
 	}
 	s.w.EndFetch()
+	if s.w.Err() != nil && f.plan.content {
+		f.brokeOff(f.found[i].kept.Object())
+	}
 	s.tally.fetched++
 	s.srv.count.fetched.Add()
 	return s.w.Err()
@@ -330,7 +339,7 @@ func (f *fetching) flagsWithSeen(row *account.Row) {
 func (f *fetching) finish() error {
 	s := f.session
 	if f.unseen.Empty() {
-		return f.failed
+		return f.failure()
 	}
 	b := s.box
 	req := account.StoreRequest{UIDs: f.unseen, Op: mail.AddFlags, Flags: mail.Flags{System: mail.Seen}, UnchangedSince: &f.base}
@@ -351,5 +360,5 @@ func (f *fetching) finish() error {
 	if err != nil {
 		return err
 	}
-	return f.failed
+	return f.failure()
 }

@@ -18,6 +18,8 @@ import (
 type openMessage struct {
 	body    account.Body
 	parts   []contentPart            // by item; only those with content are filled in
+	room    []byte                   // for octets that are read before they are sent; see cut
+	suspect bool                     // it has broken off before
 	kept    int                      // octets of header fields that parts hold on to
 	decoded map[*message.Part]extent // what was found out by decoding
 }
@@ -43,7 +45,10 @@ func (f *fetching) openMessage(sum *account.Summary) (openMessage, error) {
 	if err != nil {
 		return openMessage{}, err
 	}
-	open := openMessage{body: body, parts: make([]contentPart, len(f.plan.items))}
+	open := openMessage{
+		body: body, parts: make([]contentPart, len(f.plan.items)),
+		room: *f.content, suspect: f.session.srv.suspects.has(sum.Object()),
+	}
 	var shape *message.Summary // made once, and only if it is needed
 	for k := range f.plan.items {
 		item := &f.plan.items[k]
@@ -52,7 +57,10 @@ func (f *fetching) openMessage(sum *account.Summary) (openMessage, error) {
 			continue
 		}
 		if whole(item, section) {
-			open.parts[k] = cut(body, message.Section{Length: body.Size()}, item)
+			if open.parts[k], err = open.cut(message.Section{Length: body.Size()}, item); err != nil {
+				open.close()
+				return openMessage{}, err
+			}
 			continue
 		}
 		if shape == nil {
@@ -102,7 +110,7 @@ func (m *openMessage) prepare(shape *message.Summary, item *imapwire.FetchItem, 
 	if !ok {
 		return contentPart{missing: true}, nil
 	}
-	return cut(m.body, at, item), nil
+	return m.cut(at, item)
 }
 
 func specifier(text imapwire.SectionText) message.Specifier {
@@ -115,14 +123,6 @@ func specifier(text imapwire.SectionText) message.Specifier {
 		return message.MIME
 	}
 	return message.Whole
-}
-
-// cut is a range of the message, or what the client wants of it.
-func cut(body io.ReaderAt, at message.Section, item *imapwire.FetchItem) contentPart {
-	if item.Partial {
-		at = at.Partial(item.Offset, item.Count)
-	}
-	return contentPart{size: at.Length, open: func() (io.Reader, error) { return at.Reader(body), nil }}
 }
 
 // fields is HEADER.FIELDS and HEADER.FIELDS.NOT. The fields are read twice: once
@@ -144,7 +144,11 @@ func (m *openMessage) fields(shape *message.Summary, item *imapwire.FetchItem, s
 	if !first.over {
 		m.kept += first.kept.Len()
 		kept := message.Section{Length: int64(first.kept.Len())}
-		return cut(bytes.NewReader(first.kept.Bytes()), kept, item), nil
+		if item.Partial {
+			kept = kept.Partial(item.Offset, item.Count)
+		}
+		octets := bytes.NewReader(first.kept.Bytes())
+		return contentPart{size: kept.Length, open: func() (io.Reader, error) { return kept.Reader(octets), nil }}, nil
 	}
 	part := message.Section{Length: first.size}
 	if item.Partial {

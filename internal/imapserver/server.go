@@ -71,6 +71,9 @@ type Server struct {
 	writers sync.Pool // *[]byte
 	rows    sync.Pool // *[]account.Row
 
+	contents sync.Pool // *[]byte of contentRoom octets
+	suspects suspects
+
 	turns *turns
 	// lookoutAfter is when a search that works begins to look whether its client is
 	// still there.
@@ -123,6 +126,7 @@ func New(o Options) *Server {
 	s.writers.New = func() any { b := make([]byte, 0, writeBuffer); return &b }
 	s.turns = newTurns(s.limits.Searches)
 	s.lookoutAfter, s.worked = lookoutAfter, threadTime
+	s.contents.New = func() any { b := make([]byte, contentRoom); return &b }
 	s.rows.New = func() any { r := make([]account.Row, 0, rowChunk); return &r }
 	return s
 }
