@@ -38,7 +38,10 @@ type Account struct {
 	saveAfter int // the committer's own: a save failed, try again when the tail has so many bytes
 }
 
-type watcher struct{ wake func() }
+type watcher struct {
+	wake     func()
+	metadata bool // only when metadata or special uses may have changed
+}
 
 // ID names the account.
 func (a *Account) ID() mail.AccountID { return a.id }
@@ -100,8 +103,15 @@ func noMailbox() error { return mail.Errorf(mail.NotFound, "there is no such mai
 
 // Watch calls wake whenever names, subscriptions or a mailbox's figures may have
 // changed, until stop is called. wake must not block.
-func (a *Account) Watch(wake func()) (stop func()) {
-	w := &watcher{wake}
+func (a *Account) Watch(wake func()) (stop func()) { return a.watch(&watcher{wake: wake}) }
+
+// WatchMetadata calls wake whenever metadata or special uses may have changed, until
+// stop is called. wake must not block.
+func (a *Account) WatchMetadata(wake func()) (stop func()) {
+	return a.watch(&watcher{wake: wake, metadata: true})
+}
+
+func (a *Account) watch(w *watcher) (stop func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.watchers == nil {

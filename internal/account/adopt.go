@@ -17,8 +17,8 @@ const maxAdopted = 0xf000_0000
 // one commit.
 //
 // A mailbox of that name must never have had a message, else it is
-// mail.AlreadyExists and nothing is changed. It goes; its special use stays with
-// the name. Sessions that have it selected are told that it is gone: a
+// mail.AlreadyExists and nothing is changed. It goes; its special use and its
+// metadata stay with the name. Sessions that have it selected are told that it is gone: a
 // UIDVALIDITY does not change while a session looks.
 //
 // It is mail.Invalid if the numbers are so high that none would be left, or if
@@ -72,6 +72,11 @@ func (p *plan) adopt(box *mailbox, name string, validity mail.UIDValidity, next 
 	}
 	if use != box.use {
 		p.record(box.id, o.counts, mail.SpecialUseSet{SpecialUse: use}, 4)
+	}
+	if other != nil && other != box {
+		if err := p.copyMetadata(other.id, box.id, o.counts); err != nil {
+			return err
+		}
 	}
 	o.counts.UIDNext = next
 	p.record(box.id, o.counts, mail.ValiditySet{Validity: validity}, 4)

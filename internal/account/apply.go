@@ -36,6 +36,10 @@ func (m *model) applyState(c *mail.Change) (*mailbox, error) {
 		}
 		return nil, nil
 	}
+	if e, ok := c.Event.(mail.MetadataSet); ok && c.Mailbox == 0 {
+		m.setMetadata(0, e.Entries, c.ModSeq)
+		return nil, nil
+	}
 	box := m.boxes[c.Mailbox]
 	if e, ok := c.Event.(mail.MailboxCreated); ok {
 		if box != nil || m.names[e.Name] != nil {
@@ -47,6 +51,9 @@ func (m *model) applyState(c *mail.Change) (*mailbox, error) {
 		m.boxes[box.id] = box
 		m.named(box)
 		m.maxValidity = max(m.maxValidity, e.Validity)
+		if e.SpecialUse != 0 {
+			m.metadataAt = c.ModSeq
+		}
 	}
 	if box == nil {
 		return nil, mail.Errorf(mail.Corrupt, "change %d is made to mailbox %d, which is not there", c.ModSeq, c.Mailbox)
@@ -107,10 +114,13 @@ func (m *model) applyMailbox(box *mailbox, c *mail.Change) {
 		box.name = e.Name
 		m.named(box)
 	case mail.SpecialUseSet:
-		box.use = e.SpecialUse
+		box.use, m.metadataAt = e.SpecialUse, c.ModSeq
+	case mail.MetadataSet:
+		m.setMetadata(box.id, e.Entries, c.ModSeq)
 	case mail.MailboxDeleted:
 		box.highest, box.rowsDirty = c.ModSeq, true
 		m.unnamed(box)
+		m.replaceMetadata(box.id, nil) // RFC 5464 4.1
 		box.deletedAt, box.recent = max(e.At, 1), 0
 		box.hold(box.counts.Messages, e.At)
 	}

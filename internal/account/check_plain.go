@@ -2,6 +2,7 @@ package account
 
 import (
 	"fmt"
+	"reflect"
 
 	"postern/internal/mail"
 )
@@ -14,6 +15,12 @@ type plainAccount struct {
 	subscribed  map[string]bool
 	nextMessage mail.MessageID
 	maxValidity mail.UIDValidity
+	metadata    map[mail.MailboxID]map[plainEntry]mail.Metadata
+}
+
+type plainEntry struct {
+	reader mail.AccountID
+	key    string
 }
 
 type plainMailbox struct {
@@ -32,6 +39,7 @@ type plainGone struct {
 func newPlainAccount() *plainAccount {
 	return &plainAccount{
 		boxes: map[mail.MailboxID]*plainMailbox{}, subscribed: map[string]bool{}, nextMessage: 1,
+		metadata: map[mail.MailboxID]map[plainEntry]mail.Metadata{},
 	}
 }
 
@@ -66,6 +74,10 @@ func (a *plainAccount) apply(c *mail.Change) (wrong []string) {
 		} else {
 			delete(a.subscribed, e.Name)
 		}
+		return wrong
+	}
+	if e, ok := c.Event.(mail.MetadataSet); ok && c.Mailbox == 0 {
+		a.setMetadata(0, e.Entries, c.ModSeq)
 		return wrong
 	}
 	box := a.boxes[c.Mailbox]
@@ -164,13 +176,37 @@ func (a *plainAccount) applyRows(box *plainMailbox, c *mail.Change) (wrong []str
 		box.name = e.Name
 	case mail.SpecialUseSet:
 		box.use = e.SpecialUse
+	case mail.MetadataSet:
+		a.setMetadata(box.id, e.Entries, c.ModSeq)
 	case mail.MailboxDeleted:
+		delete(a.metadata, box.id)
 		box.highest, box.deletedAt = c.ModSeq, max(e.At, 1)
 		for uid := range box.rows {
 			expunge(uid, e.At)
 		}
 	}
 	return wrong
+}
+
+// setMetadata gives entries other values.
+func (a *plainAccount) setMetadata(id mail.MailboxID, changes []mail.Metadata, at mail.ModSeq) {
+	if a.metadata[id] == nil {
+		a.metadata[id] = map[plainEntry]mail.Metadata{}
+	}
+	for _, c := range changes {
+		key := plainEntry{c.Reader, mail.EntryKey(c.Name)}
+		c.ModSeq = at
+		if was, there := a.metadata[id][key]; there {
+			c.Name = was.Name
+		}
+		a.metadata[id][key] = c
+		if c.Value == nil {
+			delete(a.metadata[id], key)
+		}
+	}
+	if len(a.metadata[id]) == 0 {
+		delete(a.metadata, id)
+	}
 }
 
 // difference is how two accounts differ.
@@ -192,6 +228,9 @@ func (a *plainAccount) differences(b *plainAccount) (all []difference) {
 		if !b.subscribed[name] {
 			say(0, "the subscription to %q is missing", name)
 		}
+	}
+	if !reflect.DeepEqual(a.metadata, b.metadata) {
+		say(0, "the metadata are not those of the log")
 	}
 	for id := range b.boxes {
 		if a.boxes[id] == nil {

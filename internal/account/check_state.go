@@ -106,7 +106,40 @@ func (k *accountCheck) readPages(ctx context.Context) error {
 			k.problem(box.id, "it holds %d expunged messages and says %d", len(box.gone), box.held)
 		}
 	}
+	if err := k.readMetadata(ctx, pages.root); err != nil {
+		return err
+	}
 	return k.checkRefs(ctx, pages.root)
+}
+
+// readMetadata reads the pages of metadata into the state.
+func (k *accountCheck) readMetadata(ctx context.Context, root mail.ModSeq) error {
+	saved, err := k.account.Load(ctx, 0, kindMetaPage, func(low uint64, data []byte) error {
+		e, err := decodeMetadata(low, data)
+		if err != nil { // the others may be good
+			k.blind = true
+			k.problem(mail.MailboxID(low), "its page of metadata cannot be read: %v", err)
+			return nil
+		}
+		id := mail.MailboxID(low)
+		if box := k.state.boxes[id]; id != 0 && !k.blind && (box == nil || box.deletedAt != 0) {
+			k.problem(id, "it has metadata and is not there")
+		}
+		for _, m := range e {
+			if m.ModSeq > root {
+				k.problem(id, "entry %q has a ModSeq not given out yet", m.Name)
+			}
+			k.state.setMetadata(id, []mail.Metadata{m}, m.ModSeq)
+		}
+		return nil
+	})
+	if err != nil {
+		return k.unreadable(err, 0, "a page of metadata")
+	}
+	if saved != root {
+		return errMoved
+	}
+	return nil
 }
 
 func (k *accountCheck) readHead(h store.Head, pages *pagesOf) error {

@@ -303,6 +303,7 @@ func (a *Account) follow(changes []mail.Change, bytes int) error {
 		defer a.mu.Unlock()
 		defer a.infos.Store(nil)
 		defer a.names.Store(nil)
+		metadataAt := a.model.metadataAt
 		a.model.tailBytes += bytes
 		a.model.tailRecords++
 		for i := range changes {
@@ -322,7 +323,9 @@ func (a *Account) follow(changes []mail.Change, bytes int) error {
 			}
 		}
 		for w := range a.watchers {
-			wake = append(wake, w.wake)
+			if !w.metadata || a.model.metadataAt != metadataAt {
+				wake = append(wake, w.wake)
+			}
 		}
 		return nil
 	}()

@@ -91,6 +91,10 @@ func goldenRecord() []mail.Change {
 		{Mailbox: 3, After: after, Event: mail.RecentClaimed{Below: 8}},
 		{Mailbox: 3, After: after, Event: mail.MailboxRenamed{Name: "ä"}},
 		{Mailbox: 3, After: after, Event: mail.SpecialUseSet{SpecialUse: mail.UseTrash}},
+		{Mailbox: 3, After: after, Event: mail.MetadataSet{Entries: []mail.Metadata{
+			{Name: "/private/comment", Reader: 300, Value: []byte("a\x00")}, {Name: "/shared/C", Value: []byte{}}, {Name: "/shared/d"},
+		}}},
+		{Event: mail.MetadataSet{Entries: []mail.Metadata{{Name: "/private/x", Reader: 1, Value: []byte("y")}}}},
 		{Mailbox: 3, After: after, Event: mail.MailboxDeleted{At: 1003}},
 		{Event: mail.Subscribed{Name: "a/b", On: true}},
 	}
@@ -102,7 +106,7 @@ func TestRecordEncoding(t *testing.T) {
 		02                      ; flag sets
 		08 01 01 78             ; \Seen, one keyword of one octet, x
 		00 00                   ; none
-		0a                      ; changes
+		0c                      ; changes
 		06 03 0000000001 07     ; created, mailbox 3, counts, length
 		03 612f62 e807 08       ; a/b, UIDVALIDITY 1000, \Sent
 		01 03 020100ac0208 17   ; added, mailbox 3, counts, length
@@ -125,6 +129,13 @@ func TestRecordEncoding(t *testing.T) {
 		02 c3a4
 		09 03 020100ac0208 01   ; special use
 		10
+		0e 03 020100ac0208 31   ; metadata
+		03                      ; three entries: of reader 300, shared, shared
+		ac02 10 2f707269766174652f636f6d6d656e74 01 02 6100
+		00 09 2f7368617265642f43 01 00
+		00 09 2f7368617265642f64 00
+		0e 00 10                ; metadata, no mailbox, no counts
+		01 01 0a 2f707269766174652f78 01 01 79
 		08 03 020100ac0208 02   ; deleted
 		d60f
 		0a 00 05                ; subscribed, no mailbox, no counts
@@ -139,7 +150,7 @@ func TestRecordEncoding(t *testing.T) {
 		t.Errorf("got  %x\nwant %x", got, want)
 	}
 	var back []mail.Change
-	err := decodeRecord(got, 109, func(c *logged) error {
+	err := decodeRecord(got, 111, func(c *logged) error {
 		change, err := c.change()
 		back = append(back, change)
 		return err
@@ -221,6 +232,10 @@ func goldenPages(t testing.TB) map[string][]byte {
 		"gone":    page(true),
 		"root":    (&root{nextMessage: 1 << 20, maxValidity: 1e9, oldest: 1 << 30, subscribed: []string{"INBOX", "a/b"}}).encode(),
 		"mailbox": state.encode(),
+		"meta": encodeMetadata(9, entries{
+			{Name: "/private/A", Reader: 7, Value: []byte("one"), ModSeq: 12}, {Name: "/private/a", Reader: 1 << 40, Value: []byte{}, ModSeq: 5},
+			{Name: "/shared/b", Value: []byte("\x00\xff"), ModSeq: 1 << 30},
+		}),
 		"refs":    encodeRefs(refSpan, []mail.MessageID{refSpan, refSpan + 7, 2*refSpan - 1}, extra),
 		"note":    encodeNote(0x0123456789abcdef),
 		"summary": encodeSummary(42, row, ref, 0x0123456789abcdef, []byte("X: y\r\n"), encodeContent(parsed, "x", true)),
@@ -252,9 +267,9 @@ func TestGoldenEncodings(t *testing.T) {
 // written is the version in which something is written now.
 func written(name string) string {
 	switch name {
-	case "summary":
+	case "record", "summary":
 		return ".v3"
-	case "mailbox", "record":
+	case "mailbox":
 		return ".v2"
 	}
 	return ".v1"
@@ -276,6 +291,12 @@ func TestOlderEncodings(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	n := len(goldenRecord())
+	if err := decodeRecord(read("record.v2.golden"), mail.ModSeq(100+n), func(c *logged) error {
+		_, err := c.change()
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
 	err = decodeRecord(read("record.v1.golden"), mail.ModSeq(100+n), func(c *logged) error {
 		change, err := c.change()
 		if e, ok := change.Event.(mail.MessagesPurged); ok && e.Through != change.ModSeq {
@@ -314,6 +335,10 @@ func TestPagesRoundTrip(t *testing.T) {
 	if err != nil || m.name != "Entwürfe" || m.heldSince != 12 || m.counts.Bytes != 1<<40 || !bytes.Equal(m.encode(), pages["mailbox"]) {
 		t.Errorf("%+v, %v", m, err)
 	}
+	e, err := decodeMetadata(9, pages["meta"])
+	if err != nil || len(e) != 3 || e[1].Value == nil || string(e[2].Value) != "\x00\xff" || e[2].ModSeq != 1<<30 || e[0].Reader != 7 {
+		t.Errorf("%+v, %v", e, err)
+	}
 	sum := 0
 	if err := decodeRefs(refSpan, pages["refs"], func(id mail.MessageID, n int) {
 		if n != int(id%100) {
@@ -342,6 +367,7 @@ var decoders = map[string]func(data []byte) error{
 		_, err := decodeMailbox(data)
 		return err
 	},
+	"meta": func(data []byte) error { _, err := decodeMetadata(9, data); return err },
 	"refs": func(data []byte) error { return decodeRefs(refSpan, data, func(mail.MessageID, int) {}) },
 	"note": func(data []byte) error { _, err := decodeNote(data); return err },
 	"summary": func(data []byte) error {
@@ -401,5 +427,5 @@ func fuzzDecoders(f *testing.F, names ...string) {
 }
 
 func FuzzRecordDecode(f *testing.F)  { fuzzDecoders(f, "record") }
-func FuzzPageDecode(f *testing.F)    { fuzzDecoders(f, "page", "gone", "root", "mailbox", "refs") }
+func FuzzPageDecode(f *testing.F)    { fuzzDecoders(f, "page", "gone", "root", "mailbox", "meta", "refs") }
 func FuzzSummaryDecode(f *testing.F) { fuzzDecoders(f, "summary", "note") }

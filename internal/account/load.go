@@ -104,6 +104,9 @@ func (a *Account) readModel(ctx context.Context) (*model, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		err = a.loadMetadata(ctx, m)
+	}
 	if err != nil {
 		return nil, err
 	}

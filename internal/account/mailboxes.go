@@ -195,6 +195,11 @@ func (p *plan) renameInbox(inbox *mailbox, to string) error {
 	if err != nil {
 		return err
 	}
+	// "Mailbox annotations are preserved on the INBOX when it is renamed" (RFC 5464
+	// 4.1), and copied.
+	if err := p.copyMetadata(inbox.id, id, mail.Counts{UIDNext: 1}); err != nil {
+		return err
+	}
 	var rows, arrived []Row
 	o.each(everything, func(r Row) { rows = append(rows, r) })
 	if len(rows) == 0 {

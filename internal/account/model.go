@@ -24,6 +24,12 @@ type model struct {
 	rootSaved mail.ModSeq // the store's pages are true here; 0: there are none
 	removed   []*mailbox  // scopes to be taken out at the next save
 
+	// By mailbox, 0 for the account as a whole: see metadata.go.
+	metadata      map[mail.MailboxID]entries
+	metadataBytes int
+	metadataAt    mail.ModSeq                 // of the last change to metadata or to a special use
+	metadataDirty map[mail.MailboxID]struct{} // those whose pages are not what they are now
+
 	recentDirty map[*mailbox]struct{} // those whose claimed is not in the log yet
 
 	// What came since the last save, and decides when the next is due.
@@ -37,6 +43,7 @@ func newModel() *model {
 		below:       map[string]int{},
 		subscribed:  map[string]bool{},
 		recentDirty: map[*mailbox]struct{}{},
+		metadata:    map[mail.MailboxID]entries{}, metadataDirty: map[mail.MailboxID]struct{}{},
 		nextMessage: 1,
 	}
 }

@@ -30,6 +30,7 @@ type refBox struct {
 	texts    map[mail.UID]string // of every UID there ever was
 	deleted  bool
 	highest  mail.ModSeq
+	metadata refMetadata
 }
 
 func (b *refBox) counts() mail.Counts {

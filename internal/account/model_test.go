@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type modelTest struct {
 	texts   int
 	lives   int
 
+	server  refMetadata
 	altered map[*refBox]mail.UIDSet // by the actions of the burst so far
 }
 
@@ -44,7 +46,7 @@ const modelAccount = 3
 
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &modelTest{mem: storetest.Memory(), clock: newClock(), hold: 24 * time.Hour, recent: map[string]bool{}}
+		m := &modelTest{mem: storetest.Memory(), clock: newClock(), hold: 24 * time.Hour, recent: map[string]bool{}, server: refMetadata{}}
 		m.mem.SetNow(m.clock.Now)
 		m.nodes[0] = &node{store: &faulty{Store: m.mem}}
 		m.nodes[1] = &node{store: &faulty{Store: m.mem.Node()}}
@@ -56,7 +58,8 @@ func TestModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"single": m.single, "single2": m.single, "burst": m.burst, "select": m.sel, "close": m.close, "sync": m.syncAny, "fetch": m.fetchAny, "mailboxes": m.mailboxes,
-			"save": m.save, "restart": m.restart, "time": m.time, "fault": m.fault,
+			"metadata": m.metadata,
+			"save":     m.save, "restart": m.restart, "time": m.time, "fault": m.fault,
 			"": m.invariants,
 		})
 		m.end(t)
@@ -67,6 +70,7 @@ func newRefBox(info Info) *refBox {
 	return &refBox{
 		name: info.Name, validity: info.Validity, next: info.Counts.UIDNext,
 		live: map[mail.UID]*refMessage{}, gone: map[mail.UID]*refMessage{}, texts: map[mail.UID]string{},
+		metadata: refMetadata{},
 	}
 }
 
@@ -127,6 +131,7 @@ func (m *modelTest) invariants(t *rapid.T) {
 				want[b.name] = b
 			}
 		}
+		m.compareMetadata(t, n, want)
 		for _, info := range n.a.Mailboxes() {
 			b := want[info.Name]
 			if b == nil || b.validity != info.Validity {
@@ -323,6 +328,7 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 		for _, fresh := range m.boxes {
 			if fresh.name == name && !fresh.deleted {
 				fresh.next = 1
+				maps.Copy(fresh.metadata, b.metadata) // RFC 5464 4.1
 				for uid := range b.uids().All() {
 					fresh.add(b.live[uid].text, b.live[uid].flags)
 					b.expunge(uid, m.clock.Now().Unix())

@@ -73,6 +73,14 @@ const (
 	MaxNameDepth = 32
 )
 
+// Bounds of metadata. RFC 5464 4.1 wants a value of 1,024 octets and ten entries at
+// least. All of an account's are in memory while it is open.
+const (
+	MaxMetadataValue   = 64 << 10 // octets of one value
+	MaxMetadataEntries = 256      // of a mailbox, or of the server: shared, and as many of each reader
+	MaxMetadataBytes   = 1 << 20  // names and values, of an account in all
+)
+
 // MaxKeywordBytes bounds one keyword.
 const MaxKeywordBytes = 256
 

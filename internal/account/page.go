@@ -7,14 +7,15 @@ import (
 	"postern/internal/store"
 )
 
-// The kinds of pages. Scope 0, the account, has its head page (the root) and
-// pages of references; a mailbox's scope has its head page, pages of rows and
+// The kinds of pages. Scope 0, the account, has its head page (the root), pages
+// of references and pages of metadata; a mailbox's scope has its head page, pages of rows and
 // pages of expunged rows. Each begins with a version octet, and an older version
 // stays readable for ever.
 const (
 	kindRowPage  store.PageKind = 1
 	kindGonePage store.PageKind = 2
 	kindRefPage  store.PageKind = 3
+	kindMetaPage store.PageKind = 4
 )
 
 const (

@@ -31,8 +31,9 @@ type plan struct {
 	drop          []mail.MessageID
 	take, release []mail.BodyRef
 
-	bytes int  // roughly, of the entry
-	full  bool // the batch takes no more: what was planned is too much to lay over
+	metadata int  // by how much the entries of the account grow
+	bytes    int  // roughly, of the entry
+	full     bool // the batch takes no more: what was planned is too much to lay over
 }
 
 // overlay is what a batch will have done to one mailbox.

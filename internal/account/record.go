@@ -32,6 +32,8 @@ const (
 	kindSubscribed
 	kindValidity
 	kindPurged
+	_            // 13 is kept for access control lists
+	kindMetadata // 14
 )
 
 // encodeRecord writes changes, which follow one another.
@@ -127,6 +129,9 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 	case mail.SpecialUseSet:
 		kind = kindSpecialUse
 		b = appendUint(b, uint64(e.SpecialUse))
+	case mail.MetadataSet:
+		kind = kindMetadata
+		b = appendMetadata(b, e.Entries)
 	case mail.Subscribed:
 		kind = kindSubscribed
 		on := byte(0)
@@ -206,7 +211,7 @@ func decodeRecord(data []byte, last mail.ModSeq, each func(*logged) error) error
 func (c *logged) change() (mail.Change, error) {
 	d := decoder{what: "a change in the log", b: c.payload}
 	e := c.event(&d)
-	if c.kind != kindSubscribed && c.mailbox == 0 {
+	if c.kind != kindSubscribed && c.kind != kindMetadata && c.mailbox == 0 {
 		d.fail("it names no mailbox")
 	}
 	if err := d.done(); err != nil {
@@ -258,6 +263,8 @@ func (c *logged) event(d *decoder) mail.Event {
 		return mail.MailboxDeleted{At: d.int()}
 	case kindSpecialUse:
 		return mail.SpecialUseSet{SpecialUse: mail.SpecialUse(d.uint32())}
+	case kindMetadata:
+		return mail.MetadataSet{Entries: d.metadata()}
 	case kindSubscribed:
 		on := d.byte() != 0
 		return mail.Subscribed{On: on, Name: d.string()}

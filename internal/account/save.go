@@ -96,6 +96,8 @@ func (a *Account) save(ctx context.Context) error {
 	if len(m.refs.delta) > 0 {
 		account.Put, account.Delete = m.refs.pages()
 	}
+	put, gone := m.metadataPages()
+	account.Put, account.Delete = append(account.Put, put...), append(account.Delete, gone...)
 	s.Scopes = append(s.Scopes, account)
 	for _, box := range dirty {
 		s.Scopes = append(s.Scopes, a.scopeOf(box))
@@ -173,4 +175,5 @@ func (a *Account) wasSaved(dirty []*mailbox) {
 	m.removed = nil
 	m.tailBytes, m.tailRecords = 0, 0
 	m.refs.saved()
+	clear(m.metadataDirty)
 }

@@ -95,6 +95,11 @@ type MailboxDeleted struct{ At int64 } // seconds since 1970
 // SpecialUseSet says what a mailbox is for (RFC 6154).
 type SpecialUseSet struct{ SpecialUse SpecialUse }
 
+// MetadataSet says that entries have other values, of the mailbox or, where the
+// Change concerns the account as a whole, of the server as this account sees it.
+// Entries without a value are gone. No entry is named twice.
+type MetadataSet struct{ Entries []Metadata }
+
 // Subscribed says that a name was subscribed to or no longer is. It concerns the
 // account: a name may be subscribed to that no mailbox bears (RFC 9051 6.3.7).
 type Subscribed struct {
@@ -112,6 +117,7 @@ func (ValiditySet) event()      {}
 func (MailboxRenamed) event()   {}
 func (MailboxDeleted) event()   {}
 func (SpecialUseSet) event()    {}
+func (MetadataSet) event()      {}
 func (Subscribed) event()       {}
 
 // Delta is what a mailbox tells a session that asks what came since its cursor.

@@ -1,5 +1,7 @@
 package mail
 
+import "strings"
+
 // Separator is the hierarchy separator in every namespace (RFC 9051 5.1.1).
 const Separator = '/'
 
@@ -43,6 +45,20 @@ func SpecialUseNamed(name string) SpecialUse {
 		}
 	}
 	return 0
+}
+
+// ParseSpecialUses reads special uses with spaces between them, as they stand in
+// SpecialUseEntry; it is no answer (false) if one is not known.
+func ParseSpecialUses(text string) (SpecialUse, bool) {
+	var all SpecialUse
+	for name := range strings.FieldsSeq(text) {
+		u := SpecialUseNamed(name)
+		if u == 0 {
+			return 0, false
+		}
+		all |= u
+	}
+	return all, true
 }
 
 // Rights is a set of the rights of RFC 4314 2.1. An account has all of them on
