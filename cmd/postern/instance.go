@@ -16,6 +16,7 @@ import (
 	"postern/internal/account"
 	"postern/internal/auth"
 	"postern/internal/guard"
+	"postern/internal/imapserver"
 	"postern/internal/importer"
 	"postern/internal/mail"
 	"postern/internal/observe"
@@ -33,8 +34,9 @@ type instance struct {
 	pool  *account.Pool
 	rules addressRules
 
-	imports *importer.Importer
-	guard   *guard.Guard // with what was kept of it
+	imports  *importer.Importer
+	guard    *guard.Guard              // with what was kept of it
+	metadata imapserver.ServerMetadata // as it is on the shelf
 
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
@@ -62,6 +64,9 @@ func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry
 		imports: importer.New(importer.Options{Pool: pool, Notes: importNotes{st.Shelf()}}),
 	}
 	in.rules.set(rulesOf(cfg))
+	if err := in.readMetadata(context.Background()); err != nil {
+		return nil, errors.Join(err, in.close())
+	}
 	return in, nil
 }
 

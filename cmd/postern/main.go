@@ -32,6 +32,7 @@ type commands struct {
 	Alias   aliasGroup     `cmd:"" help:"Add, list and remove aliases and catch-alls."`
 	Mailbox mailboxGroup   `cmd:"" help:"Look at and change an account's mailboxes."`
 	Guard   guardGroup     `cmd:"" help:"See how signing in is guarded against guessing, and help somebody in."`
+	Meta    metadataGroup  `cmd:"" name:"metadata" help:"List, set and remove what the server tells all clients about itself."`
 	Check   checkCommand   `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
 	Backup  backupCommand  `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
 	Restore restoreCommand `cmd:"" help:"Bring a backup back into an empty data directory."`

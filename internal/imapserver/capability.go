@@ -30,8 +30,10 @@ func features() []feature {
 		{"ESORT", false, true},
 		{"INPROGRESS", false, true},
 		{"LIST-EXTENDED", false, true},
+		{"LIST-METADATA", false, true},
 		{"LIST-STATUS", false, true},
 		{"MULTIAPPEND", false, true},
+		{"METADATA-SERVER", false, true}, // of what METADATA does, the part that concerns the server
 		{"OBJECTID", false, true},
 		{"PARTIAL", false, true},
 		{"PREVIEW", false, true},

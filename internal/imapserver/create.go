@@ -21,6 +21,7 @@ func (s *session) create(c *command) error {
 	if err != nil {
 		return err
 	}
+	s.createdMyself(&info)
 	s.tellOldName(supplied, &info)
 	c.done(s.mailboxIDCode(&info), "created") // RFC 8474 4.1
 	return nil

@@ -47,6 +47,7 @@ func (s *session) push() error {
 			return err
 		}
 	}
+	s.tellMetadata()
 	return s.flush()
 }
 
@@ -56,7 +57,7 @@ func (s *session) push() error {
 func (s *session) rest(until time.Time) error {
 	s.release()
 	still := time.Now().Add(s.srv.limits.Still)
-	err := s.link.await(sooner(still, until), mailboxChanged|serverDraining|sessionRevoked)
+	err := s.link.await(sooner(still, until), mailboxChanged|serverDraining|sessionRevoked|s.metadataNews())
 	s.acquire()
 	switch {
 	case err == nil:

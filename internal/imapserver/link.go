@@ -15,10 +15,11 @@ import (
 type signal uint32
 
 const (
-	mailboxChanged signal = 1 << iota // ask the selection for the Delta
-	serverDraining                    // say goodbye
-	sessionRevoked                    // the account is closed to this session
-	workOver                          // nobody need look out for the client any more
+	mailboxChanged  signal = 1 << iota // ask the selection for the Delta
+	serverDraining                     // say goodbye
+	sessionRevoked                     // the account is closed to this session
+	workOver                           // nobody need look out for the client any more
+	metadataChanged                    // metadata may have: tellMetadata
 )
 
 // longAgo, as a read deadline, interrupts a read that waits.

@@ -10,7 +10,7 @@ import (
 )
 
 // list is the command LIST (RFC 9051 6.3.9), basic and extended (RFC 5258), with
-// STATUS (RFC 5819) and special uses (RFC 6154). There is one namespace, without
+// STATUS (RFC 5819), metadata (RFC 9590) and special uses (RFC 6154). There is one namespace, without
 // remote mailboxes: REMOTE selects nothing more.
 func (s *session) list(*command) error {
 	var args imapwire.ListArgs
@@ -29,6 +29,9 @@ func (s *session) list(*command) error {
 		s.w.List(e.data())
 		if e.info != nil && e.selected && args.Return&imapwire.ReturnStatus != 0 {
 			s.writeStatus(e.info, args.Status)
+		}
+		if e.info != nil && e.selected && args.Return&imapwire.ReturnMetadata != 0 {
+			s.listMetadata(e.name, args.Metadata)
 		}
 	}
 	return nil

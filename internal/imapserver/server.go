@@ -48,6 +48,7 @@ type Options struct {
 	Masks       []Mask               // nothing is hidden
 	Now         func() time.Time     // time.Now
 	Version     string               // told by ID after login; "" is not told
+	Metadata    *ServerMetadata      // none
 }
 
 // Server is what all IMAP conversations of a process share. Make one with New;
@@ -79,6 +80,7 @@ type Server struct {
 	// still there.
 	lookoutAfter time.Duration
 	worked       func() time.Duration // threadTime, unless a test has another clock
+	metadata     *ServerMetadata
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -117,6 +119,9 @@ func New(o Options) *Server {
 		table: commandTable(), features: features(), commands: make(map[string]*spec),
 		sessions: make(map[*session]struct{}), open: make(map[mail.AccountID]int),
 		drains: make(map[<-chan struct{}]*drainWatch),
+	}
+	if s.metadata = o.Metadata; s.metadata == nil {
+		s.metadata = &ServerMetadata{}
 	}
 	for i := range s.table {
 		s.commands[s.table[i].name] = &s.table[i]

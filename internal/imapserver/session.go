@@ -43,6 +43,7 @@ type session struct {
 	account    *account.Account
 	accountID  atomic.Uint64 // of account; 0 before login
 	box        *openBox      // the selected mailbox
+	metadata   *toldMetadata // nil unless METADATA or METADATA-SERVER is enabled
 	progress   progress      // of the command under way
 
 	draining <-chan struct{}
@@ -259,6 +260,7 @@ func (s *session) proceed() error {
 // finish lets go of everything and writes the line at the session's end.
 func (s *session) finish(end *ending) {
 	s.deselect()
+	s.forgetMetadata()
 	if s.account != nil {
 		s.srv.dismiss(s.account.ID())
 		s.account.Release()

@@ -90,6 +90,8 @@ func commandTable() []spec {
 		{name: "LSUB", states: loggedIn, reveals: true, rev1: true, do: (*session).lsub},
 		{name: "NAMESPACE", states: loggedIn, reveals: true, announce: "NAMESPACE", do: (*session).namespace},
 		{name: "STATUS", states: loggedIn, reveals: true, do: (*session).status},
+		{name: "GETMETADATA", states: loggedIn, reveals: true, announce: "METADATA", do: (*session).getMetadata},
+		{name: "SETMETADATA", states: loggedIn, reveals: true, announce: "METADATA", do: (*session).setMetadata},
 		{name: "APPEND", states: loggedIn, reveals: true, do: (*session).append},
 		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},
 

@@ -105,6 +105,7 @@ func (s *session) heldTooLong() bool {
 // command that ends allows. What comes after a refused command cannot be told yet
 // from what is left of it.
 func (s *session) tellAfter(refused bool) error {
+	s.tellMetadata()
 	if s.box == nil || s.cmd.spec == nil {
 		return nil
 	}

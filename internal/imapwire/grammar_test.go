@@ -48,6 +48,15 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		`t2 CREATE MySpecial (USE (\Drafts \Sent))`, `t2 ENABLE CONDSTORE X-GOOD-IDEA`,
 		`a023 ID ("name" "sodr" "version" "19.34" "vendor" "Pink Floyd Music Limited")`, `a ID NIL`,
 		`A003 UID EXPUNGE 3000:3002`,
+		// RFC 5464 4.2, 4.3, with the options where its grammar and where its examples have them.
+		`a GETMETADATA "" /shared/comment`, `a GETMETADATA "INBOX" (/shared/comment /private/comment)`,
+		`a GETMETADATA "INBOX" (MAXSIZE 1024) (/shared/comment /private/comment)`, `a GETMETADATA (MAXSIZE 0) INBOX /private`,
+		`a GETMETADATA "INBOX" (DEPTH 1) (/private/filters/values)`, `a GETMETADATA (depth INFINITY maxsize 4294967295) x ("/shared/a b" /private)`,
+		`a GETMETADATA INBOX (DEPTH 0) /private/comment`, `a SETMETADATA INBOX (/private/comment NIL)`,
+		`a SETMETADATA INBOX (/private/comment "My new comment" /shared/comment "This one is for you!")`,
+		`a SETMETADATA "" ("/shared/comment" nil /private/vendor/a/b "")`,
+		`A LIST "" % RETURN (METADATA (/shared/comment "/private/comment"))`, // RFC 9590
+		`A LIST (SPECIAL-USE) "" "*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment) CHILDREN)`,
 	} {
 		r := reader(line + "\r\n")
 		cmd, err := r.Command()
@@ -98,6 +107,17 @@ func TestNotTheGrammar(t *testing.T) {
 		`UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED 1)`, `SEARCH MODSEQ "/flags/x" some 1`, `SEARCH MODSEQ "/flags/x" 1`,
 		`SELECT x (QRESYNC (1))`, `SELECT x (QRESYNC (0 1))`, `SELECT x (QRESYNC (1 1 1:*))`, `SELECT x (QRESYNC (1 1 $))`,
 		`SELECT x (QRESYNC (1 1 1 (1)))`, `SELECT x (QRESYNC (1 1 1 (1 2) 3))`, `SELECT x (QRESYNC (4294967296 1))`,
+		`GETMETADATA`, `GETMETADATA x`, `GETMETADATA x ()`, `GETMETADATA x (MAXSIZE 1)`, `GETMETADATA x (MAXSIZE 1) ()`,
+		`GETMETADATA () x /shared/a`, `GETMETADATA (MAXSIZE) x /shared/a`, `GETMETADATA (MAXSIZE -1) x /shared/a`,
+		`GETMETADATA (MAXSIZE 4294967296) x /shared/a`, `GETMETADATA (DEPTH 2) x /shared/a`, `GETMETADATA (DEPTH) x /shared/a`,
+		`GETMETADATA (DEPTH "1") x /shared/a`, `GETMETADATA (DEPTH 1 DEPTH 1) x /shared/a`, `GETMETADATA (MAXSIZE 1 MAXSIZE 1) x /shared/a`,
+		`GETMETADATA (FOO) x /shared/a`, `GETMETADATA (DEPTH 1) x (MAXSIZE 1) /shared/a`, `GETMETADATA x /shared/a /shared/b`,
+		`GETMETADATA x (/shared/a`, `GETMETADATA x (/shared/a )`, `GETMETADATA x /comment`, `GETMETADATA x /shared/`, `GETMETADATA x "/shared/a%"`,
+		`GETMETADATA x "/shared/*"`, `GETMETADATA x /shared//a`, `GETMETADATA x "/shared/ä"`, `GETMETADATA x "/shared/a	b"`, `GETMETADATA x NIL`,
+		`SETMETADATA`, `SETMETADATA x`, `SETMETADATA x ()`, `SETMETADATA x /shared/a "b"`, `SETMETADATA x (/shared/a)`,
+		`SETMETADATA x (/shared/a b)`, `SETMETADATA x (/shared/a "b"`, `SETMETADATA x (/shared/a "b" /SHARED/A NIL)`, `SETMETADATA x (/shared "b")`,
+		`SETMETADATA x (/shared/vendor/a "b")`, `SETMETADATA x (/comment "b")`, `SETMETADATA x (/shared/a NIL) y`, `SETMETADATA x (/shared/a NILS)`,
+		`LIST "" * RETURN (METADATA)`, `LIST "" * RETURN (METADATA ())`, `LIST "" * RETURN (METADATA (x))`, `LIST "" * RETURN (METADATA /shared/a)`,
 		`CREATE x (USE)`, `CREATE x (USE \Sent)`, `CREATE x (USE ("\Sent"))`, `RENAME x`, `ENABLE`, `ENABLE x `,
 		`ID`, `ID (x y)`, `ID ("x")`, `ID ("x" y)`, `LOGIN x`, `LOGIN "x" "y`, `AUTHENTICATE`, `AUTHENTICATE PLAIN !`,
 		`APPEND x`, `APPEND x ()`, `APPEND x (\Seen) "17-Jul-1996" {1+}`, `APPEND x "x"`,

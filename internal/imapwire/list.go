@@ -22,6 +22,7 @@ const (
 	ReturnChildren
 	ReturnSpecialUse // RFC 6154
 	ReturnStatus     // RFC 5819: ListArgs.Status
+	ReturnMetadata   // RFC 9590: ListArgs.Metadata
 )
 
 // MaxPatterns bounds the patterns of one LIST: every name is matched against each.
@@ -34,6 +35,7 @@ type ListArgs struct {
 	Patterns  []Pattern
 	Return    ListReturn
 	Status    StatusItems
+	Metadata  []string // entries
 
 	badReference bool
 
@@ -153,6 +155,10 @@ func (r *Reader) listReturn(a *ListArgs) bool {
 		case "STATUS":
 			a.Return |= ReturnStatus
 			return r.ExpectSP() && r.ExpectStatusItems(&a.Status)
+		case "METADATA":
+			a.Return |= ReturnMetadata
+			a.Metadata = nil
+			return r.ExpectSP() && r.list("entries", false, func() bool { return r.entry(&a.Metadata) })
 		default:
 			return r.wrong("a return option", "an unknown one")
 		}

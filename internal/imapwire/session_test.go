@@ -49,6 +49,8 @@ func readArgs(r *Reader, name string) (any, bool) {
 		thread ThreadArgs
 		list   ListArgs
 		status StatusArgs
+		getm   GetMetadataArgs
+		setm   SetMetadataArgs
 		sel    SelectArgs
 		create CreateArgs
 		rename RenameArgs
@@ -78,6 +80,10 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return listText(&list), ok
 	case "STATUS":
 		return &status, r.ExpectStatusArgs(&status)
+	case "GETMETADATA":
+		return &getm, r.ExpectGetMetadataArgs(&getm)
+	case "SETMETADATA":
+		return &setm, r.ExpectSetMetadataArgs(&setm, 500)
 	case "SELECT", "EXAMINE":
 		return &sel, r.ExpectSelectArgs(&sel)
 	case "CREATE":
@@ -109,6 +115,9 @@ func listText(a *ListArgs) string {
 	text := fmt.Sprintf("%d %d %d %v %s", a.Select, a.Return, a.Status, a.Extended, a.Reference)
 	for _, p := range a.Patterns {
 		text += fmt.Sprintf(" %q %v", p.Text, p.invalid)
+	}
+	for _, name := range a.Metadata {
+		text += " " + name
 	}
 	return text
 }
@@ -242,6 +251,9 @@ var dialogue = []string{
 	"a ENABLE CONDSTORE imap4rev2\r\n",
 	"a AUTHENTICATE PLAIN AGZyZWQAc2VjcmV0\r\n",
 	"x STATUS blurdybloop (UIDNEXT MESSAGES)\r\n",
+	"a GETMETADATA (MAXSIZE 1024 DEPTH infinity) \"INBOX\" (/shared/comment {16+}\r\n/private/comment)\r\n",
+	"a SETMETADATA INBOX (/private/comment {33+}\r\nMy new comment across\r\ntwo lines. /shared/x ~{3+}\r\na\x00b /shared/y NIL)\r\n",
+	"a LIST \"\" % RETURN (METADATA (/private/comment \"/shared/x\") STATUS (MESSAGES))\r\n",
 	"x RENAME \"&Jjo-!\" \"&-\"\n",
 	"x NOOP\r\n", "x\r\n", "\r\n", "+ NOOP\r\n", "a b{5}\r\n", "a STORE 1 FLAGS {3+}\r\nabc)\r\n",
 	"a FETCH ((((({5+}\r\na b\nc {1}\r\n", "a LOGIN \"{3+}\r\nabc\r\n", "a LOGIN {99999999999+}\r\n", "a UID\r\n",

@@ -385,6 +385,12 @@ func (r *Reader) list(what string, none bool, each func() bool) bool {
 	if none && r.shut() {
 		return true
 	}
+	return r.rest(each)
+}
+
+// rest reads the elements of a list whose parenthesis is open, and the one that
+// ends it.
+func (r *Reader) rest(each func() bool) bool {
 	for {
 		if !r.item() || !each() {
 			return false

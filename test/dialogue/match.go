@@ -203,6 +203,11 @@ func (m *matcher) data(want, got []node) bool {
 		return m.setList(want[2], got[2]) && m.node(want[3], got[3]) && m.mailbox(want[4], got[4]) && m.extended(want[5:], got[5:])
 	case word(1) == "STATUS" && len(want) == 4 && len(got) == 4:
 		return m.mailbox(want[2], got[2]) && m.pairList(want[3], got[3])
+	case word(1) == "METADATA" && len(want) >= 4 && len(got) >= 4: // values, or names alone (RFC 5464 5)
+		if want[3].kind == list && got[3].kind == list && len(want) == 4 && len(got) == 4 {
+			return m.mailbox(want[2], got[2]) && m.set(want[3].kids, got[3].kids, 2)
+		}
+		return m.mailbox(want[2], got[2]) && m.set(want[3:], got[3:], 1)
 	case word(1) == "ESEARCH":
 		return m.esearch(want[2:], got[2:])
 	case word(1) == "ID" && len(want) == 3 && len(got) == 3 && want[2].kind == list && got[2].kind == list:

@@ -125,6 +125,8 @@ namespace inbox {
   separator = /
 %s}
 imap_idle_notify_interval = 2 mins
+imap_metadata = yes
+mail_attribute_dict = file:%%h/attributes
 mailbox_idle_check_interval = 1 secs
 service anvil {
   # Nor to be made to wait for earlier failures from this address.
