@@ -31,6 +31,18 @@ const maxPrefix = 64 << 10
 // Append is the one door for new mail. All messages come in or none does, and
 // they are durable when it returns.
 func (m *Mailbox) Append(ctx context.Context, msgs []NewMessage) (Appended, error) {
+	return m.append(ctx, msgs, nil)
+}
+
+// replaced is a message that leaves its mailbox as another comes into one.
+type replaced struct {
+	box *mailbox
+	uid mail.UID
+}
+
+// append is Append, and Replace if old is not nil: then what comes in comes in
+// only if old is there, and old is expunged by the same commit.
+func (m *Mailbox) append(ctx context.Context, msgs []NewMessage, old *replaced) (Appended, error) {
 	if len(msgs) == 0 {
 		return Appended{}, mail.Errorf(mail.Invalid, "there is no message to append")
 	}
@@ -49,11 +61,20 @@ func (m *Mailbox) Append(ctx context.Context, msgs []NewMessage) (Appended, erro
 		refs[i] = ref
 	}
 	var done Appended
-	err := m.a.ask(ctx, &request{notes: notesOf(msgs), plan: func(p *plan) (err error) {
-		done, err = p.append(m.box, msgs, refs)
-		return err
-	}})
-	if err != nil {
+	r := &request{notes: notesOf(msgs)}
+	if old == nil {
+		r.plan = func(p *plan) (err error) {
+			done, err = p.append(m.box, msgs, refs)
+			return err
+		}
+	} else {
+		r.needs = []*mailbox{old.box}
+		r.plan = func(p *plan) (err error) {
+			done, err = p.replace(old, m.box, msgs, refs)
+			return err
+		}
+	}
+	if err := m.a.ask(ctx, r); err != nil {
 		if !errors.Is(err, store.ErrUnknown) && mail.KindOf(err) != mail.Internal {
 			untakeAll(ctx, m.a.id, msgs, refs)
 		}

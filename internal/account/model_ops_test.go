@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"strings"
 
@@ -54,6 +55,8 @@ func (m *modelTest) do(t *rapid.T, i int, actions []*action) {
 	n.store.commit = commitWell
 	for _, a := range actions {
 		switch {
+		case errors.Is(a.err, ErrReplaced):
+			a.verify(t, false, fate == commitWell)
 		case a.err == nil && fate == commitWell:
 			a.verify(t, true, true)
 		case a.err != nil && fate != commitWell && mail.KindOf(a.err) == mail.Unavailable:
@@ -102,11 +105,13 @@ func (m *modelTest) anyAction(t *rapid.T, i int) *action {
 		return m.append(t, i)
 	}
 	c := rapid.SampledFrom(writers).Draw(t, "client")
-	switch rapid.IntRange(0, 4).Draw(t, "action") {
+	switch rapid.IntRange(0, 5).Draw(t, "action") {
 	case 0:
 		return m.expunge(t, c)
 	case 1:
 		return m.copyMove(t, c)
+	case 2:
+		return m.replace(t, c)
 	default:
 		return m.storeFlags(t, c)
 	}
@@ -283,5 +288,41 @@ func (m *modelTest) verifyCopy(t *rapid.T, c *client, to *refBox, uids mail.UIDS
 	}
 	if told && (!got.From.Equal(want.From) || !got.To.Equal(want.To) || got.Validity != want.Validity) {
 		t.Fatalf("copied %+v, want %+v", got, want)
+	}
+}
+
+func (m *modelTest) replace(t *rapid.T, c *client) *action {
+	to := m.anyBox(t)
+	old := rapid.SampledFrom(c.uids).Draw(t, "old")
+	mb := m.handle(t, c.pool, to)
+	m.texts++
+	text, flags := mailText(m.texts), anyFlags(t)
+	content, err := m.nodes[c.pool].pool.Keep(context.Background(), strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done Appended
+	return &action{
+		what: "replace",
+		run: func() (err error) {
+			done, err = c.s.Replace(context.Background(), old, mb, NewMessage{
+				Content: content, Flags: flags, Date: mail.NewInternalDate(m.clock.Now()),
+			})
+			return err
+		},
+		verify: func(t *rapid.T, did, told bool) {
+			if !did {
+				if told && c.box.live[old] != nil {
+					t.Fatalf("message %d was not replaced", old)
+				}
+				return
+			}
+			uids := mail.NewUIDSet(to.add(text, flags))
+			m.altered[to] = m.altered[to].Union(uids)
+			c.box.expunge(old, m.clock.Now().Unix())
+			if told && (!done.UIDs.Equal(uids) || done.Validity != to.validity) {
+				t.Fatalf("replaced by %+v, want %v", done, uids)
+			}
+		},
 	}
 }

@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"context"
+	"io"
 	"strconv"
 
 	"postern/internal/account"
@@ -88,15 +89,12 @@ func (in *arrivals) next() error {
 		return s.r.Err()
 	}
 	switch {
-	case len(msg.Other) > 0, msg.Catenate:
+	case len(msg.Other) > 0:
 		return bad("unknown option of %s", s.cmd.spec.name)
-	default:
-		if err := s.literalAllowed(msg.UTF8, &msg.Literal); err != nil {
-			return err
-		}
-		if msg.Literal.Size == 0 {
-			return emptyMessage() // RFC 3502 4: this is how one gives up
-		}
+	case msg.UTF8 && !s.takesUTF8():
+		return utf8Disabled()
+	case !msg.Catenate && msg.Literal.Size == 0:
+		return emptyMessage() // RFC 3502 4: this is how one gives up
 	}
 	if len(in.messages) == maxTogether || in.octets > maxTogetherOctets {
 		return mail.Errorf(mail.Limit, "these are too many messages for one %s", s.cmd.spec.name)
@@ -116,39 +114,61 @@ func (in *arrivals) next() error {
 	return nil
 }
 
-// literalAllowed checks the form in which a message, or a part of one, comes.
-func (s *session) literalAllowed(inUTF8 bool, l *imapwire.Literal) error {
-	if inUTF8 && !s.utf8Accept && !s.rev2 {
-		return bad("UTF8 is not enabled") // RFC 6855 4; RFC 9755 knows it no more
-	}
-	return nil
-}
+// takesUTF8 reports whether a message, or a part of one, may come in the form
+// UTF8 (~{n} of RFC 6855 4, which RFC 9755 knows no more.
+func (s *session) takesUTF8() bool { return s.utf8Accept || s.rev2 }
+
+func utf8Disabled() error { return bad("UTF8 is not enabled") }
 
 func emptyMessage() error { return no("", "a message has at least one octet") }
 
 // receive takes the octets of a message in and reads up to what stands behind it.
 func (s *session) receive(msg *imapwire.AppendMessage) (*account.Content, error) {
-	body, err := s.r.AcceptLiteral()
+	var octets io.Reader
+	if msg.Catenate {
+		parts := &catenation{s: s}
+		defer parts.close()
+		octets = parts
+	} else {
+		literal, err := s.accept()
+		if err != nil {
+			return nil, err
+		}
+		octets = literal
+	}
+	content, err := s.srv.accounts.Keep(s.ctx, octets)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.received(msg, content); err != nil {
+		content.Abandon(s.ctx)
+		return nil, err
+	}
+	return content, nil
+}
+
+// accept makes a literal come, at the rate that is asked of a message.
+func (s *session) accept() (io.Reader, error) {
+	literal, err := s.r.AcceptLiteral()
 	if err != nil {
 		return nil, err
 	}
 	l := &s.srv.limits
-	if err := s.link.atRate(l.MessageRate, l.MessageWindow); err != nil {
-		return nil, err
-	}
-	content, err := s.srv.accounts.Keep(s.ctx, body)
-	if err != nil {
-		return nil, err
-	}
+	return literal, s.link.atRate(l.MessageRate, l.MessageWindow)
+}
+
+// received reads what stands behind a message's octets.
+func (s *session) received(msg *imapwire.AppendMessage, content *account.Content) error {
 	if err := s.listen(); err != nil {
-		content.Abandon(s.ctx)
-		return nil, err
+		return err
 	}
 	if !s.r.ExpectAppendEnd(msg) {
-		content.Abandon(s.ctx)
-		return nil, s.r.Err()
+		return s.r.Err()
 	}
-	return content, nil
+	if content.Size() == 0 {
+		return emptyMessage() // CATENATE of parts in which nothing is
+	}
+	return nil
 }
 
 // dateOf gives a message's internal date: the one the client gave, or now.

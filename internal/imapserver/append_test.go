@@ -10,6 +10,9 @@ import (
 const writing = "a LOGIN ada@example.org secret\r\nb CREATE Box\r\n" +
 	"c APPEND Box {3+}\r\none (\\Seen) {2}\r\ntw \"17-Jul-1996 02:44:25 -0700\" ~{1+}\r\n\x00\r\n" +
 	"d APPEND Box {3}\r\none {0}\r\n" +
+	"e APPEND Box CATENATE (URL /Box/;UID=1 TEXT {2}\r\nxy URL \"/Box/;UID=2/;SECTION=TEXT/;PARTIAL=0.1\") {1+}\r\nz\r\n" +
+	"f SELECT Box\r\ng REPLACE 1 Trash {2}\r\nab\r\nh UID REPLACE 2 Box CATENATE (URL ;UID=2 TEXT {1+}\r\nx)\r\n" +
+	"i UID FETCH 1:* BODY.PEEK[]\r\n" +
 	"y LOGOUT\r\n"
 
 // TestEveryCutOfWriting ends the connection after every octet of it.

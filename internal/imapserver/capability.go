@@ -23,6 +23,7 @@ func features() []feature {
 		{"LITERAL-", true, false}, // RFC 7888 5: never both
 		{"LITERAL+", false, true},
 		{"BINARY", false, true},
+		{"CATENATE", false, true},
 		{"CHILDREN", false, true},
 		{"CONDSTORE", false, true},
 		{"CREATE-SPECIAL-USE", false, true},
@@ -45,6 +46,7 @@ func features() []feature {
 		{"STATUS=SIZE", false, true},
 		{"THREAD=ORDEREDSUBJECT", false, true},
 		{"THREAD=REFS", false, true},
+		{"URL-PARTIAL", false, true},
 		{"UTF8=ACCEPT", false, true},
 		{"WITHIN", false, true},
 	}

@@ -49,6 +49,7 @@ type Options struct {
 	Now         func() time.Time     // time.Now
 	Version     string               // told by ID after login; "" is not told
 	Metadata    *ServerMetadata      // none
+	Hostname    string               // the host that URLs of ours name; "": URLs are relative only
 }
 
 // Server is what all IMAP conversations of a process share. Make one with New;
@@ -62,6 +63,7 @@ type Server struct {
 	masks    []Mask
 	now      func() time.Time
 	version  string
+	hostname string
 	count    counters
 
 	table    []spec
@@ -115,7 +117,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		accounts: o.Accounts, auth: o.Auth, log: o.Log, trace: o.Transcripts,
-		limits: o.Limits.withDefaults(), masks: o.Masks, now: o.Now, version: o.Version,
+		limits: o.Limits.withDefaults(), masks: o.Masks, now: o.Now, version: o.Version, hostname: o.Hostname,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),
 		sessions: make(map[*session]struct{}), open: make(map[mail.AccountID]int),
 		drains: make(map[<-chan struct{}]*drainWatch),

@@ -114,5 +114,7 @@ func commandTable() []spec {
 		{name: "UID COPY", states: selected, reveals: true, byUID: true, do: (*session).copy},
 		{name: "MOVE", states: selected, sequences: true, reveals: true, announce: "MOVE", do: (*session).move},
 		{name: "UID MOVE", states: selected, reveals: true, byUID: true, announce: "MOVE", do: (*session).move},
+		{name: "REPLACE", states: selected, sequences: true, reveals: true, announce: "REPLACE", do: (*session).replace},
+		{name: "UID REPLACE", states: selected, reveals: true, byUID: true, announce: "REPLACE", do: (*session).replace},
 	}
 }

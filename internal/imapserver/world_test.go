@@ -119,7 +119,7 @@ func newServer(t testing.TB, change func(*Options)) *world {
 	}
 	w.users = &users{record: record, names: map[string]mail.AccountID{"ada@example.org": 1, "bob@example.org": 2}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := Options{Accounts: w.pool, Log: log, Now: w.clock.Now, Version: "1.2", Auth: auth.New(auth.Config{
+	o := Options{Accounts: w.pool, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Auth: auth.New(auth.Config{
 		Directory: w.users, Cost: cheap, Now: w.clock.Now, Iterations: 10_000, ScramReady: func() bool { return true },
 	})}
 	if change != nil {

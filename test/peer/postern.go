@@ -70,6 +70,7 @@ func (s *Server) Administer(t testing.TB, args ...string) string {
 // posternConfig is the configuration the tests run with: everything on loopback and on free ports.
 func posternConfig(data, certFile, keyFile, imap, imaps, lmtp string) string {
 	return fmt.Sprintf(`data = %q
+hostname = "mail.example.org" # dialogues name it in URLs
 
 [auth]
 failure_delay = "50ms" # tests fail often on purpose

@@ -1,0 +1,45 @@
+package account
+
+import (
+	"context"
+
+	"postern/internal/mail"
+)
+
+// ErrReplaced is given by Replace when the old message is not there any more:
+// another session has replaced, moved or expunged it.
+var ErrReplaced error = mail.Errorf(mail.NotFound, "the message to be replaced is not there any more")
+
+// Replace puts a message into a mailbox of the same account, which may be this
+// one, and expunges another here, in one commit (RFC 8508): there is never both of
+// them nor neither. If the old one is not there any more nothing is done and ErrReplaced
+// says so: with what has taken its place there would be two.
+func (s *Selection) Replace(ctx context.Context, old mail.UID, to *Mailbox, msg NewMessage) (Appended, error) {
+	switch {
+	case !s.readWrite:
+		return Appended{}, readOnly()
+	case to.a != s.a:
+		return Appended{}, mail.Errorf(mail.Cannot, "the mailboxes belong to different accounts")
+	}
+	return to.append(ctx, []NewMessage{msg}, &replaced{s.box, old})
+}
+
+// replace plans what comes in and then what leaves. The old message is looked for
+// before anything is planned, so that a plan is whole or not there.
+func (p *plan) replace(old *replaced, to *mailbox, msgs []NewMessage, refs []mail.BodyRef) (Appended, error) {
+	source, err := p.mailbox(old.box)
+	if err != nil {
+		return Appended{}, ErrReplaced
+	}
+	var rows []Row
+	source.each(mail.UIDSet{{First: old.uid, Last: old.uid}}, func(r Row) { rows = append(rows, r) })
+	if len(rows) == 0 {
+		return Appended{}, ErrReplaced
+	}
+	done, err := p.append(to, msgs, refs)
+	if err != nil {
+		return Appended{}, err
+	}
+	p.expunge(source, rows)
+	return done, nil
+}
