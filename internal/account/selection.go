@@ -133,6 +133,9 @@ func (s *Selection) Watch(wake func()) {
 	s.wake = wake
 }
 
+// Holds reports whether the selection is of that mailbox.
+func (s *Selection) Holds(m *Mailbox) bool { return s.box == m.box }
+
 // Info gives what is known of the mailbox now.
 func (s *Selection) Info() Info { return s.a.info(s.box) }
 

@@ -168,11 +168,11 @@ func (s *session) numbered(c *command, uids mail.UIDSet) mail.UIDSet {
 
 // highestOf gives the highest mod-sequence of messages, for the answer to a search
 // for MODSEQ (RFC 7162 3.1.5, RFC 4731 3.2).
-func (s *session) highestOf(uids mail.UIDSet) (highest mail.ModSeq) {
+func (s *session) highestOf(box *openBox, uids mail.UIDSet) (highest mail.ModSeq) {
 	room := s.srv.takeRows()
 	defer s.srv.giveRows(room)
 	for !uids.Empty() {
-		rows, rest := s.box.sel.Rows(room[:0], uids)
+		rows, rest := box.sel.Rows(room[:0], uids)
 		for i := range rows {
 			highest = max(highest, rows[i].ModSeq)
 		}

@@ -14,12 +14,12 @@ import (
 // found to add, in the order of the mailbox, and then calls end to work with what
 // was added. One limit of time holds for all of it.
 func (s *session) forFound(args *imapwire.SearchArgs, needs search.Fields, add func(mail.UID, *search.Heading) error, end func()) error {
-	program, err := search.Compile(args.Criteria, s.searchEnv())
+	program, err := search.Compile(args.Criteria, s.searchEnv(s.box))
 	if err != nil {
 		return err
 	}
 	return s.whileSearchMayLast(func(ctx context.Context) error {
-		found, err := s.findWithin(ctx, program)
+		found, err := s.findWithin(ctx, s.box, program)
 		if err != nil {
 			return err
 		}

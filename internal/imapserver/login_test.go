@@ -25,6 +25,7 @@ func TestCapabilities(t *testing.T) {
 		"CATENATE REPLACE URL-PARTIAL " +
 		"UIDPLUS UNSELECT APPENDLIMIT=67108864 " +
 		"COMPRESS=DEFLATE " +
+		"MULTISEARCH " +
 		"ESORT SORT SORT=DISPLAY THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS WITHIN"
 	want := strings.Fields(after)
 	tagged := c.ok("LOGIN ada@example.org secret")

@@ -19,7 +19,7 @@ func (s *session) search(c *command) error {
 	if err := s.searchAllowed(&args); err != nil {
 		return err
 	}
-	program, err := search.Compile(args.Criteria, s.searchEnv())
+	program, err := search.Compile(args.Criteria, s.searchEnv(s.box))
 	if err != nil {
 		return s.unsaved(&args, err)
 	}
@@ -45,9 +45,9 @@ func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 	return err
 }
 
-// searchEnv is what a search has to know of the session.
-func (s *session) searchEnv() search.Env {
-	return search.Env{Resolve: s.box.view.Resolve, Now: s.srv.now(), Account: s.account.ID()}
+// searchEnv is what a search of a mailbox has to know of the session.
+func (s *session) searchEnv(box *openBox) search.Env {
+	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: s.account.ID()}
 }
 
 // searchAllowed refuses what is not announced, and what the revision of the
@@ -96,21 +96,26 @@ func (s *session) answerSearch(c *command, args *imapwire.SearchArgs, found mail
 	numbers := s.numbered(c, found)
 	var highest mail.ModSeq
 	if args.Uses&imapwire.UsesModSeq != 0 {
-		highest = s.highestOf(savedOf(found, args))
+		highest = s.highestOf(s.box, savedOf(found, args))
 	}
 	if !args.HasReturn && !s.rev2 {
 		s.w.SearchNumbers(numbers, highest)
 		return
 	}
-	e := imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Found: numbers, ModSeq: highest}
+	s.answerESearch(args, &imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Found: numbers, ModSeq: highest})
+}
+
+// answerESearch writes an ESEARCH response with the results that were asked for.
+func (s *session) answerESearch(args *imapwire.SearchArgs, e *imapwire.ESearch) {
+	e.Return = args.Return
 	if !args.HasReturn {
 		e.Return = imapwire.ReturnAll
 	}
 	if e.Return&imapwire.ReturnPartial != 0 {
-		e.Partial, e.Part = args.Partial, partOf(numbers, args.Partial)
+		e.Partial, e.Part = args.Partial, partOf(e.Found, args.Partial)
 	}
 	if e.Return == imapwire.ReturnSave {
 		return // RFC 9051 6.4.4: SAVE alone is answered by nothing
 	}
-	s.w.ESearch(&e)
+	s.w.ESearch(e)
 }

@@ -14,7 +14,7 @@ import (
 // find gives the messages that match, of those the client knows of.
 func (s *session) find(program *search.Program) (found mail.UIDSet, err error) {
 	err = s.whileSearchMayLast(func(ctx context.Context) error {
-		found, err = s.findWithin(ctx, program)
+		found, err = s.findWithin(ctx, s.box, program)
 		return err
 	})
 	return found, err
@@ -51,13 +51,14 @@ func (s *session) whileSearchMayLast(work func(ctx context.Context) error) error
 	return err
 }
 
-func (s *session) findWithin(ctx context.Context, program *search.Program) (mail.UIDSet, error) {
+// findWithin gives the messages of a mailbox that match, of those in its view.
+func (s *session) findWithin(ctx context.Context, box *openBox, program *search.Program) (mail.UIDSet, error) {
 	everything := mail.NumSet{Ranges: []mail.NumRange{{From: 1, To: mail.Star}}}
-	all, err := s.box.view.Resolve(everything, true)
+	all, err := box.view.Resolve(everything, true)
 	if err != nil {
 		return nil, err
 	}
-	f := finding{session: s, ctx: ctx, program: program, body: program.Needs().Body}
+	f := finding{session: s, box: box, ctx: ctx, program: program, body: program.Needs().Body}
 	if err := f.among(program.Bound(all)); err != nil {
 		return nil, err
 	}
@@ -67,6 +68,7 @@ func (s *session) findWithin(ctx context.Context, program *search.Program) (mail
 // finding is one search under way.
 type finding struct {
 	session   *session
+	box       *openBox
 	ctx       context.Context
 	program   *search.Program
 	body      bool              // messages may have to be opened
@@ -90,7 +92,7 @@ func (f *finding) among(uids mail.UIDSet) error {
 		if err := f.ctx.Err(); err != nil {
 			return err
 		}
-		rows, rest := s.box.sel.Rows(room[:0], uids)
+		rows, rest := f.box.sel.Rows(room[:0], uids)
 		if len(rows) == 0 {
 			return nil
 		}
@@ -108,7 +110,7 @@ func (f *finding) chunk(rows []account.Row) error {
 	f.answers, f.undecided, f.places = f.answers[:0], f.undecided[:0], f.places[:0]
 	var row search.Row
 	for i := range rows {
-		f.session.searchRow(&row, &rows[i])
+		f.box.searchRow(&row, &rows[i])
 		answer := f.program.MatchRow(&row)
 		f.answers = append(f.answers, answer)
 		if answer == search.Unknown {
@@ -140,7 +142,7 @@ func (f *finding) decide(at int) (int, error) {
 		rows = rows[:min(len(rows), contentChunk)]
 	}
 	f.kept = append(f.kept[:0], make([]*account.Summary, len(rows))...)
-	err := f.session.box.sel.Summaries(f.ctx, rows, func(i int, m *account.Summary) error {
+	err := f.box.sel.Summaries(f.ctx, rows, func(i int, m *account.Summary) error {
 		if !f.body {
 			return f.match(at+i, m)
 		}
@@ -166,8 +168,8 @@ func (f *finding) match(k int, m *account.Summary) error {
 		f.evaluator = f.program.Evaluator()
 	}
 	var row search.Row
-	f.session.searchRow(&row, &f.undecided[k])
-	source := searchSource{sel: f.session.box.sel, stored: m}
+	f.box.searchRow(&row, &f.undecided[k])
+	source := searchSource{sel: f.box.sel, stored: m}
 	yes, err := f.evaluator.Match(f.ctx, &row, &source)
 	if source.open != nil {
 		err = errors.Join(err, source.open.Close())
@@ -184,8 +186,7 @@ func (f *finding) match(k int, m *account.Summary) error {
 }
 
 // searchRow is a row as this session sees it.
-func (s *session) searchRow(dst *search.Row, row *account.Row) {
-	b := s.box
+func (b *openBox) searchRow(dst *search.Row, row *account.Row) {
 	dst.Message = mail.Message{UID: row.UID, ModSeq: row.ModSeq, Flags: b.sel.Flags(row.Flags),
 		Size: row.Size, Date: row.Date, Saved: int64(row.Saved), ID: row.ID}
 	dst.Recent = b.view.IsRecent(row.UID)

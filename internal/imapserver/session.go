@@ -152,7 +152,7 @@ func (s *session) carryOut(name string) error {
 	s.cmd.spec = sp
 	s.progress.begin(0)
 	s.cmd.ok = reply{status: statusOK}
-	if sp.byUID {
+	if sp.byUID && s.box != nil {
 		// A UID that another connection got from APPENDUID means something here at
 		// once: Thunderbird looks for what it has just put into Sent.
 		if err := s.tell(false); err != nil {

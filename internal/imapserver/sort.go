@@ -68,7 +68,7 @@ func (s *session) answerSort(c *command, args *imapwire.SortArgs, sorted []mail.
 	}
 	var highest mail.ModSeq // RFC 7162 3.1.9
 	if args.Uses&imapwire.UsesModSeq != 0 {
-		highest = s.highestOf(savedOfSorted(sorted, args.Return))
+		highest = s.highestOf(s.box, savedOfSorted(sorted, args.Return))
 	}
 	switch {
 	case !args.HasReturn:

@@ -63,7 +63,8 @@ func TestTable(t *testing.T) {
 			t.Errorf("%+v", sp)
 		}
 		seen[sp.name] = true
-		if sp.byUID != strings.HasPrefix(sp.name, "UID ") {
+		// RFC 7377 2.1: ESEARCH answers with UIDs.
+		if sp.byUID != (strings.HasPrefix(sp.name, "UID ") || sp.name == "ESEARCH") {
 			t.Errorf("%s: by UID or not?", sp.name)
 		}
 	}

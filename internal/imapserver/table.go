@@ -95,6 +95,8 @@ func commandTable() []spec {
 		{name: "APPEND", states: loggedIn, reveals: true, do: (*session).append},
 		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},
 
+		{name: "ESEARCH", states: loggedIn, sequences: true, reveals: true, byUID: true, announce: "MULTISEARCH", do: (*session).multiSearch},
+
 		{name: "CHECK", states: selected, reveals: true, rev1: true, do: (*session).check},
 		{name: "CLOSE", states: selected, do: (*session).close},
 		{name: "UNSELECT", states: selected, announce: "UNSELECT", do: (*session).unselect},

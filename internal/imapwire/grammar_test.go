@@ -57,6 +57,9 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		`a SETMETADATA "" ("/shared/comment" nil /private/vendor/a/b "")`,
 		`A LIST "" % RETURN (METADATA (/shared/comment "/private/comment"))`, // RFC 9590
 		`A LIST (SPECIAL-USE) "" "*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment) CHILDREN)`,
+		`tag1 ESEARCH IN (mailboxes "folder1" subtree "folder2") unseen`, `a ESEARCH unseen`, `a ESEARCH 1:100 FROM "frobozz"`,
+		`tag2 ESEARCH IN (mailboxes "folder1" subtree-one "folder2") subject "chad"`, `a ESEARCH RETURN (COUNT) CHARSET UTF-8 ALL`,
+		`a esearch in (Selected inboxes personal subscribed mailboxes (a b)) return (all) all`,
 	} {
 		r := reader(line + "\r\n")
 		cmd, err := r.Command()
@@ -127,6 +130,10 @@ func TestNotTheGrammar(t *testing.T) {
 		`APPEND x CATENATE (URL x )`, `APPEND x CATENATE (URL x URL)`, `APPEND x CATENATE (TEXT x)`, `APPEND x CATENATE (x y)`,
 		`APPEND x CATENATE (UTF8 {1+})`, `APPEND x CATENATE TEXT {1+}`, `APPEND x CATENATE (URL x) y`, `APPEND x CATENATE (URL x) URL`,
 		`APPEND x CATENATE (URL x) (\Seen`, `REPLACE`, `REPLACE 1`, `REPLACE 1 x`, `REPLACE 1,2 x {1+}`, `REPLACE 1:2 x {1+}`,
+		`ESEARCH`, `ESEARCH IN`, `ESEARCH IN (`, `ESEARCH IN () ALL`, `ESEARCH IN (personal)`, `ESEARCH IN personal ALL`, `ESEARCH IN (everywhere) ALL`,
+		`ESEARCH IN (selected-delayed) ALL`, `ESEARCH IN (subtree) ALL`, `ESEARCH IN (subtree ()) ALL`, `ESEARCH IN (mailboxes a b) ALL`,
+		`ESEARCH IN (personal (x)) ALL`, `ESEARCH IN (personal ()) ALL`, `ESEARCH RETURN (ALL) IN (personal) ALL`, `ESEARCH IN (personal) IN (personal) ALL`,
+		`ESEARCH IN (personal a) ALL`, `ESEARCH IN (mailboxes (a b) ALL`, `ESEARCH IN (personal) RETURN (PARTIAL 1:2 ALL) ALL`,
 		`REPLACE $ x {1+}`, `REPLACE 0 x {1+}`, `UID REPLACE 1: x {1+}`, `REPLACE 1 x ()`,
 	} {
 		_, _, _, err := readOne("a "+args+"\r\n", LoggedIn(1000))

@@ -127,7 +127,8 @@ func (w *Writer) SearchNumbers(found mail.UIDSet, modseq mail.ModSeq) *Writer {
 // ESearch is an ESEARCH response (RFC 4731 3.1, RFC 9051 7.3.4).
 type ESearch struct {
 	Tag     string
-	UID     bool // the numbers are UIDs
+	Of      SearchedMailbox // RFC 7377; the zero value for SEARCH
+	UID     bool            // the numbers are UIDs
 	Return  SearchReturn
 	Found   mail.UIDSet // what was found, numbers or UIDs
 	Partial PartialRange
@@ -138,7 +139,7 @@ type ESearch struct {
 // ESearch writes an ESEARCH response. A search that found nothing has no MIN, MAX
 // and ALL in it (RFC 4731 3.1).
 func (w *Writer) ESearch(e *ESearch) *Writer {
-	w.Raw("* ESEARCH (TAG ").String(e.Tag).Raw(")")
+	w.correlators(e.Tag, e.Of)
 	if e.UID {
 		w.Raw(" UID")
 	}

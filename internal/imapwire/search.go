@@ -70,21 +70,27 @@ func (p PartialRange) Of(count int) (skip, take int) {
 // *mail.Error of kind BadCharset.
 func (r *Reader) ExpectSearchArgs(a *SearchArgs) bool {
 	*a = SearchArgs{}
-	s := searchReader{r: r, charset: "US-ASCII"}
 	if !r.ExpectSP() {
 		return false
 	}
 	var w wordBuffer
-	var first []byte // the word of the first key, when it has been read
+	var first []byte
 	if isLetter(r.next()) {
 		first = r.word(labelChar, &w)
 	}
+	return r.searchProgram(a, first, &w)
+}
+
+// searchProgram reads the result options, the charset and the keys of SEARCH.
+// first is the first word, in w, if there is one.
+func (r *Reader) searchProgram(a *SearchArgs, first []byte, w *wordBuffer) bool {
+	s := searchReader{r: r, charset: "US-ASCII"}
 	if string(first) == "RETURN" {
 		if !r.ExpectSP() || !r.searchReturn(a) || !r.ExpectSP() {
 			return false
 		}
 		if first = nil; isLetter(r.next()) {
-			first = r.word(labelChar, &w)
+			first = r.word(labelChar, w)
 		}
 	}
 	if string(first) == "CHARSET" {

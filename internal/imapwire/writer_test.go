@@ -90,6 +90,9 @@ func TestResponses(t *testing.T) {
 		}, "* ESEARCH (TAG \"A283\") UID MAX 11 ALL 2,10:11 MODSEQ 5\r\n"},
 		{func(w *Writer) { w.ESearch(&ESearch{Tag: "A284", Return: ReturnMin | ReturnMax | ReturnAll}) },
 			"* ESEARCH (TAG \"A284\")\r\n"},
+		{func(w *Writer) { // RFC 7377 3
+			w.ESearch(&ESearch{Tag: "tag1", Of: SearchedMailbox{"folder2/banana", 503}, UID: true, Return: ReturnAll, Found: mail.NewUIDSet(3002, 4004)})
+		}, "* ESEARCH (TAG \"tag1\" MAILBOX \"folder2/banana\" UIDVALIDITY 503) UID ALL 3002,4004\r\n"},
 		{func(w *Writer) {
 			e := ESearch{Tag: "A04", UID: true, Return: ReturnPartial, Partial: PartialRange{First: 24000, Last: 24500}}
 			w.ESearch(&e)
