@@ -265,20 +265,26 @@ func TestFailedDisk(t *testing.T) {
 	}
 }
 
-// TestFailedSyncEndsTheProcess shows the default end: a readable message and the
-// exit status of an I/O error.
-func TestFailedSyncEndsTheProcess(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	cmd, out, errs := startChild(t, dir, childFault+"=sync .log 20", childCount+"=1000")
-	if err := readAcks(out, newAcks(), -1); err != io.EOF {
-		t.Error(err)
-	}
-	err := cmd.Wait()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 74 {
-		t.Errorf("the process ended with %v, want exit status 74", err)
-	}
-	if text := errs.String(); !strings.Contains(text, "postern: the store in "+dir+" cannot go on") || !strings.Contains(text, "injected") {
-		t.Errorf("its last words were %q", text)
+// TestFailedLogEndsTheProcess shows the default end: a readable message and the
+// exit status of an I/O error, whoever of the engine's goroutines meets it.
+func TestFailedLogEndsTheProcess(t *testing.T) {
+	// Opening takes some of each. The last is met by a commit that begins the next
+	// file of the log.
+	for _, fault := range []string{"sync .log 100", "write .log 100", "create .log 40"} {
+		t.Run(fault, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			cmd, out, errs := startChild(t, dir, childFault+"="+fault, childCount+"=1000")
+			if err := readAcks(out, newAcks(), -1); err != io.EOF {
+				t.Error(err)
+			}
+			err := cmd.Wait()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 74 {
+				t.Errorf("the process ended with %v, want exit status 74", err)
+			}
+			if text := errs.String(); !strings.Contains(text, "postern: the store in "+dir+" cannot go on") || !strings.Contains(text, "injected") {
+				t.Errorf("its last words were %q", text)
+			}
+		})
 	}
 }

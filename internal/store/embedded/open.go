@@ -94,6 +94,7 @@ type Store struct {
 	db    *pebble.DB
 	cache *pebble.Cache
 	watch io.Closer // of the disk's speed
+	log   *logFS    // what the engine is opened through
 	lock  io.Closer
 	gate  gate
 	birth [8]byte
@@ -205,8 +206,9 @@ func (s *Store) openPebble(mustExist bool) error {
 		})
 		s.watch = watch
 	}
+	s.log = &logFS{FS: fs, failed: logger.Fatalf}
 	opts := &pebble.Options{
-		FS:    fs,
+		FS:    s.log,
 		Cache: s.cache,
 		// The newest format without value separation, which is marked
 		// experimental. Without a setting pebble takes the oldest.
@@ -235,6 +237,7 @@ func (s *Store) openPebble(mustExist bool) error {
 		return s.fault(err)
 	}
 	s.db = db
+	s.log.watch.Store(true)
 	return nil
 }
 
@@ -283,6 +286,7 @@ func (s *Store) Close() error {
 func (s *Store) release() error {
 	var err error
 	if s.db != nil && !s.failed.Load() {
+		s.log.watch.Store(false)
 		err = s.db.Close()
 	}
 	if s.cache != nil {

@@ -75,9 +75,12 @@ func (a *acks) copyOf() *acks {
 	return b
 }
 
-// deliver makes commits to one account until ctx ends or the store fails.
+// deliver makes commits to one account until ctx ends or the store fails. It ends
+// what it has begun: a body that was put and never taken would be another's to
+// explain.
 func deliver(ctx context.Context, s *Store, id mail.AccountID, count int, told func(mail.ModSeq, mail.BodyRef)) error {
-	a := s.Account(id)
+	a, ended := s.Account(id), ctx
+	ctx = context.WithoutCancel(ctx)
 	head, err := a.Head(ctx)
 	if err != nil {
 		return err
@@ -95,7 +98,7 @@ func deliver(ctx context.Context, s *Store, id mail.AccountID, count int, told f
 	if err != nil {
 		return err
 	}
-	for ; count > 0 && ctx.Err() == nil; count-- {
+	for ; count > 0 && ended.Err() == nil; count-- {
 		n := head + 1
 		p := plan(id, n)
 		ref, _, err := s.Bodies().Put(ctx, bytes.NewReader(octets(id, n, p.size)))
