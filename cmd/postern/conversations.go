@@ -28,6 +28,7 @@ type generation struct {
 // conversations hands each connection to the generation of its time.
 type conversations struct {
 	mu      sync.Mutex
+	census  imapserver.Census        // of all generations
 	current *generation              // nil until the store is open; nothing is accepted before
 	all     map[*generation]struct{} // the current one, and those that still have connections
 }
@@ -96,7 +97,7 @@ func (c *conversations) revoke(id mail.AccountID) {
 
 // converseAnew reports whether a new configuration needs a new generation. One
 // that only has other listeners or certificates does not: passwords stay
-// remembered, and the sessions of an account are counted together.
+// remembered.
 func (s *server) converseAnew(cfg config.Config) bool {
 	type settings struct {
 		hostname string
@@ -125,7 +126,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 				Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
 				Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
 			}),
-			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}},
+			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}}, Census: &s.talk.census,
 		}),
 		lmtp: lmtpserver.New(lmtpserver.Options{
 			Hostname: hostname(cfg), Log: s.log, Deliverer: agent,

@@ -155,6 +155,24 @@ func TestReload(t *testing.T) {
 }
 
 // What a reload cannot change is said, and the rest is done.
+// A reload that begins a new generation gives nobody more sessions.
+func TestReloadCountsSessions(t *testing.T) {
+	s := newSite(t)
+	s.write(t, "[imap]\nsessions_per_account = 2\n")
+	r := s.serve(t)
+	s.account(t, "ada@example.org")
+	first := signIn(t, s.imaps, "ada@example.org")
+	s.write(t, "[imap]\nsessions_per_account = 2\nautologout = \"45m\"\n")
+	r.signal(t, syscall.SIGHUP)
+	r.await(t, r.log, "configuration and certificates reread")
+	signIn(t, s.imaps, "ada@example.org")
+	third := dial(t, s.imaps, false)
+	third.do("LOGIN ada@example.org "+secretWord, "NO [LIMIT]")
+	first.do("LOGOUT", "OK")
+	first.closed() // it is counted until then
+	third.do("LOGIN ada@example.org "+secretWord, "OK")
+}
+
 func TestReloadKeepsWhatIsReadAtStart(t *testing.T) {
 	s := newSite(t)
 	r := s.serve(t)

@@ -150,7 +150,7 @@ func BenchmarkIdleSession(b *testing.B) {
 		for i := range idlers {
 			conns[i] = pipe{in: bytes.NewReader([]byte("a LOGIN ada@example.org secret\r\nb EXAMINE INBOX\r\n")), private: true, discard: true}
 			idlers[i] = newSession(context.Background(), t.w.server, &conns[i])
-			t.w.server.open[1] = 0 // as many as we like
+			t.w.server.census.open[1] = 0 // as many as we like
 			for range 2 {
 				if end := idlers[i].next(); end != nil {
 					b.Fatal(end.reason)
@@ -164,7 +164,7 @@ func BenchmarkIdleSession(b *testing.B) {
 		for _, s := range idlers {
 			s.finish(&ending{reason: endLogout})
 		}
-		t.w.server.open[1] = 1
+		t.w.server.census.open[1] = 1
 	}
 	t.close()
 }

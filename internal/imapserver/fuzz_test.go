@@ -82,7 +82,7 @@ func FuzzSession(f *testing.F) {
 			got = w.holdCompressed(t, text, n == len(stages))
 		}
 		checkResponses(t, got)
-		if w.server.Sessions() != 0 || len(w.server.open) != 0 {
+		if w.server.Sessions() != 0 || len(w.server.census.open) != 0 {
 			t.Error("the session is still counted")
 		}
 		if log := w.log.String(); strings.Contains(log, "SERVERBUG") || strings.Contains(log, "level=ERROR") {

@@ -81,12 +81,12 @@ func (s *session) guessed(err error) error {
 
 // signIn opens the account of somebody who has proved who they are.
 func (s *session) signIn(c *command, id auth.Identity) error {
-	if !s.srv.admit(id.Account) {
+	if !s.srv.census.admit(id.Account, s.srv.limits.Sessions) {
 		return mail.Errorf(mail.Limit, "there are %d sessions of this account already", s.srv.limits.Sessions)
 	}
 	acc, err := s.srv.accounts.Open(s.ctx, id.Account)
 	if err != nil {
-		s.srv.dismiss(id.Account)
+		s.srv.census.dismiss(id.Account)
 		return err
 	}
 	s.account, s.user = acc, id.Name

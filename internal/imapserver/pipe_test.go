@@ -110,7 +110,7 @@ func (w *world) cutEverywhere(whole string) {
 		if left := w.server.Sessions(); left != 0 {
 			t.Fatalf("%d sessions are left after %q", left, text)
 		}
-		if len(w.server.open) != 0 {
+		if len(w.server.census.open) != 0 {
 			t.Fatalf("a session is counted after %q", text)
 		}
 	}
@@ -119,7 +119,7 @@ func (w *world) cutEverywhere(whole string) {
 	for n := 1; n < replies; n += 3 * step {
 		p := &pipe{in: bytes.NewReader([]byte(whole)), private: true, room: n}
 		w.server.Serve(context.Background(), p)
-		if w.server.Sessions() != 0 || len(w.server.open) != 0 {
+		if w.server.Sessions() != 0 || len(w.server.census.open) != 0 {
 			t.Fatalf("a session is left after %d octets of replies", n)
 		}
 	}
@@ -235,7 +235,7 @@ func TestPanic(t *testing.T) {
 		}()
 		w.hold("a LOGIN ada@example.org secret\r\nb SELECT INBOX\r\nc CHECK\r\n", 0)
 	}()
-	if w.server.Sessions() != 0 || len(w.server.open) != 0 {
+	if w.server.Sessions() != 0 || len(w.server.census.open) != 0 {
 		t.Error("the session is still counted")
 	}
 	if log := w.log.String(); !strings.Contains(log, "fault of the server") {

@@ -46,6 +46,7 @@ type Options struct {
 	Transcripts *observe.Transcripts // off
 	Limits      Limits               // DefaultLimits
 	Masks       []Mask               // nothing is hidden
+	Census      *Census              // one of its own
 	Now         func() time.Time     // time.Now
 	Version     string               // told by ID after login; "" is not told
 	Metadata    *ServerMetadata      // none
@@ -61,6 +62,7 @@ type Server struct {
 	trace    *observe.Transcripts
 	limits   Limits
 	masks    []Mask
+	census   *Census
 	now      func() time.Time
 	version  string
 	hostname string
@@ -86,7 +88,6 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
-	open     map[mail.AccountID]int          // sessions of each account
 	drains   map[<-chan struct{}]*drainWatch // who tells sessions that their server stops
 }
 
@@ -115,12 +116,16 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Census == nil {
+		o.Census = new(Census)
+	}
 	s := &Server{
 		accounts: o.Accounts, auth: o.Auth, log: o.Log, trace: o.Transcripts,
-		limits: o.Limits.withDefaults(), masks: o.Masks, now: o.Now, version: o.Version, hostname: o.Hostname,
+		limits: o.Limits.withDefaults(), masks: o.Masks, census: o.Census,
+		now: o.Now, version: o.Version, hostname: o.Hostname,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),
-		sessions: make(map[*session]struct{}), open: make(map[mail.AccountID]int),
-		drains: make(map[<-chan struct{}]*drainWatch),
+		sessions: make(map[*session]struct{}),
+		drains:   make(map[<-chan struct{}]*drainWatch),
 	}
 	if s.metadata = o.Metadata; s.metadata == nil {
 		s.metadata = &ServerMetadata{}
@@ -171,26 +176,6 @@ func (s *Server) Sessions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sessions)
-}
-
-// admit counts a session to an account if it has room for one more.
-func (s *Server) admit(id mail.AccountID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[id] >= s.limits.Sessions {
-		return false
-	}
-	s.open[id]++
-	return true
-}
-
-// dismiss is the opposite of admit.
-func (s *Server) dismiss(id mail.AccountID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[id]--; s.open[id] == 0 {
-		delete(s.open, id)
-	}
 }
 
 // drainWatch is the goroutine that waits for one Draining channel on behalf of

@@ -262,7 +262,7 @@ func (s *session) finish(end *ending) {
 	s.deselect()
 	s.forgetMetadata()
 	if s.account != nil {
-		s.srv.dismiss(s.account.ID())
+		s.srv.census.dismiss(s.account.ID())
 		s.account.Release()
 		s.account = nil
 	}
