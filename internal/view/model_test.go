@@ -101,8 +101,17 @@ func (s *session) exists(b *box, n uint32) {
 
 // tell writes what Tell gives to the client.
 func (s *session) tell(t *rapid.T, b *box, mayExpunge bool) {
-	telling := s.view.Tell(mayExpunge)
+	s.tellOnly(t, b, Tellable{Expunges: mayExpunge, Exists: true, Flags: true})
+}
+
+// tellOnly writes what TellOnly gives to the client.
+func (s *session) tellOnly(t *rapid.T, b *box, may Tellable) {
+	mayExpunge := may.Expunges
+	telling := s.view.TellOnly(may)
 	before := len(s.client.list)
+	if !may.Exists && telling.NewExists {
+		t.Fatal("messages were told that had to be held back")
+	}
 	if s.vanished {
 		for u := range telling.Vanished.All() {
 			i := slices.Index(s.client.list, u)
@@ -128,6 +137,9 @@ func (s *session) tell(t *rapid.T, b *box, mayExpunge bool) {
 		t.Fatal("an expunge was told that had to be held back")
 	}
 	if telling.NewExists {
+		if added := uint32(telling.Added.Len()); added != telling.Exists-uint32(len(s.client.list)) {
+			t.Fatalf("%d new messages, EXISTS %d to a client that knows %d", added, telling.Exists, len(s.client.list))
+		}
 		if int(telling.Exists) <= len(s.client.list) {
 			t.Fatalf("EXISTS %d to a client that knows %d", telling.Exists, len(s.client.list))
 		}
@@ -137,6 +149,9 @@ func (s *session) tell(t *rapid.T, b *box, mayExpunge bool) {
 		t.Fatalf("Exists %d, the client knows %d", telling.Exists, len(s.client.list))
 	}
 	for seq, uid := range telling.Changes(func(u mail.UID) mail.ModSeq { return b.rows[u].at }) {
+		if !may.Flags {
+			t.Fatal("flags were told that had to be held back")
+		}
 		if s.client.list[seq-1] != uid {
 			t.Fatalf("FETCH %d means %d, the client takes it for %d", seq, uid, s.client.list[seq-1])
 		}
@@ -284,6 +299,10 @@ func TestViewsAgainstNaiveClients(t *testing.T) {
 			"tell":    func(t *rapid.T) { pick(t).tell(t, b, false) },
 			"tell expunges": func(t *rapid.T) {
 				pick(t).tell(t, b, true)
+			},
+			"tell some": func(t *rapid.T) {
+				some := func(what string) bool { return rapid.Bool().Draw(t, what) }
+				pick(t).tellOnly(t, b, Tellable{Expunges: some("expunges"), Exists: some("exists"), Flags: some("flags")})
 			},
 			"catch up": func(t *rapid.T) {
 				s := pick(t)

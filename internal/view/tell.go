@@ -29,11 +29,17 @@ func (v *View) Advance(d mail.Delta, now time.Time) {
 		v.changed = v.changed.Subtract(expunged)
 	}
 	if changed := v.uids.cut(d.Changed).Subtract(v.held); !changed.Empty() {
+		if v.changed.Empty() {
+			v.changedAfter = v.cursor
+		}
 		v.changed = v.changed.Union(changed)
 	}
 	if above := v.MaxUID(); !d.Added.Empty() {
 		if d.Added.Min() <= above {
 			d.Added = d.Added.Subtract(mail.UIDSet{{First: 1, Last: above}})
+		}
+		if v.added.Empty() {
+			v.addedAfter = v.cursor
 		}
 		v.added = v.added.Union(d.Added)
 	}
@@ -81,6 +87,7 @@ type Telling struct {
 	// that there are fewer.
 	Exists    uint32
 	NewExists bool
+	Added     mail.UIDSet // the messages that EXISTS tells of
 
 	// Recent is the number of messages that are \Recent in this session,
 	// written as RECENT to RFC 3501 clients if NewRecent.
@@ -99,6 +106,18 @@ type Telling struct {
 	uids     runs // after the expunges
 }
 
+// maxKnown is how many changes of its own a client is remembered to know of while
+// it does not want to hear of flags.
+const maxKnown = 64
+
+// Tellable says what of all that was taken in may be written now. What may not is
+// kept for later.
+type Tellable struct {
+	Expunges bool // EXPUNGE and VANISHED (RFC 9051 5.5, 7.5.1)
+	Exists   bool // EXISTS and RECENT
+	Flags    bool // FETCH with changed flags
+}
+
 // Tell gives what may be written now of all that was taken in. mayExpunge says
 // whether EXPUNGE and VANISHED may be among it (RFC 9051 5.5, 7.5.1); if not,
 // expunges stay held back. New messages and changed flags are told in any case.
@@ -107,30 +126,46 @@ type Telling struct {
 // client has no flags of it that could be wrong, and asks for them with the rest
 // of what it wants to know of a new message.
 func (v *View) Tell(mayExpunge bool) Telling {
+	return v.TellOnly(Tellable{Expunges: mayExpunge, Exists: true, Flags: true})
+}
+
+// TellOnly is Tell for a client that does not want to hear of everything
+// (RFC 5465 3.1).
+func (v *View) TellOnly(may Tellable) Telling {
 	var t Telling
-	if mayExpunge && !v.held.Empty() {
+	if may.Expunges && !v.held.Empty() {
 		t.Vanished = v.held
 		t.expunged = v.uids.places(nil, v.held)
 		v.forget(v.held)
 		v.held = nil
 	}
-	if !v.added.Empty() {
-		t.NewExists = true
+	if may.Exists && !v.added.Empty() {
+		t.NewExists, t.Added = true, v.added
 		v.uids = v.uids.add(v.added)
 		v.added = nil
 	}
 	t.Exists = v.Len()
-	t.Recent = uint32(v.recent.Len())
-	t.NewRecent = t.NewExists || t.Recent != v.recentTold
-	v.recentTold = t.Recent
-
-	t.changed, t.known, t.uids = v.changed, v.known, v.uids
-	v.changed = nil
-	v.known = slices.DeleteFunc(slices.Clone(v.known), func(k known) bool { return k.at <= v.cursor })
-
+	t.Recent = uint32(v.recent.Subtract(v.added).Len())
+	t.NewRecent = t.NewExists || may.Exists && t.Recent != v.recentTold
+	if t.NewRecent {
+		v.recentTold = t.Recent
+	}
+	if may.Flags {
+		t.changed, t.known, t.uids = v.changed, v.known, v.uids
+		v.changed = nil
+		v.known = slices.DeleteFunc(slices.Clone(v.known), func(k known) bool { return k.at <= v.cursor })
+	} else if len(v.known) > maxKnown {
+		// Without it a client is told of a change it made itself: no harm.
+		v.known = slices.Delete(v.known, 0, len(v.known)-maxKnown)
+	}
 	v.told = v.cursor
-	if !v.held.Empty() {
-		v.told = v.heldAfter
+	for _, kept := range []struct {
+		uids  mail.UIDSet
+		after mail.ModSeq
+	}{{v.held, v.heldAfter}, {v.added, v.addedAfter}, {v.changed, v.changedAfter}} {
+		if !kept.uids.Empty() {
+			v.told = min(v.told, kept.after)
+		}
 	}
 	t.Highest, t.Gone = v.told, v.gone
 	return t

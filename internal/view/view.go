@@ -21,8 +21,10 @@ type View struct {
 
 	cursor    mail.ModSeq // everything up to here has been taken in
 	told      mail.ModSeq // everything up to here has been told
-	heldAfter mail.ModSeq // the cursor before the first of held was taken in
-	heldSince time.Time   // when that was
+	heldSince time.Time   // when the first of held was taken in
+
+	// The cursor before the first of held, added and changed was taken in.
+	heldAfter, addedAfter, changedAfter mail.ModSeq
 
 	recentTold uint32
 	gone       bool
@@ -80,7 +82,8 @@ func (v *View) Cursor() mail.ModSeq { return v.cursor }
 
 // Highest is the HIGHESTMODSEQ that may be told. A client that comes back with
 // it and asks for what changed since misses nothing, because while an expunge is
-// held back it stays below that expunge's ModSeq (RFC 7162 3.2). It never falls.
+// held back it stays below that expunge's ModSeq (RFC 7162 3.2), and so it does
+// with everything else that was not told. It never falls.
 func (v *View) Highest() mail.ModSeq { return v.told }
 
 // Gone reports whether the mailbox was deleted. What the client was told of
