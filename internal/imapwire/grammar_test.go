@@ -60,6 +60,10 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		`tag1 ESEARCH IN (mailboxes "folder1" subtree "folder2") unseen`, `a ESEARCH unseen`, `a ESEARCH 1:100 FROM "frobozz"`,
 		`tag2 ESEARCH IN (mailboxes "folder1" subtree-one "folder2") subject "chad"`, `a ESEARCH RETURN (COUNT) CHARSET UTF-8 ALL`,
 		`a esearch in (Selected inboxes personal subscribed mailboxes (a b)) return (all) all`,
+		// RFC 5465, with the parentheses and the MessageExpunge its grammar has and its examples lack.
+		`b notify set status (selected (MessageNew (uid body.peek[header.fields (from to subject)]) MessageExpunge)) (subtree Lists (MessageNew MessageExpunge))`,
+		`a notify set (mailboxes INBOX (Messagenew messageExpunge)) (personal (SubscriptionChange))`,
+		`a NOTIFY NONE`, `a NOTIFY SET (SELECTED-DELAYED NONE)`, `a NOTIFY SET (inboxes (X-Event)) (subscribed (ServerMetadataChange))`,
 	} {
 		r := reader(line + "\r\n")
 		cmd, err := r.Command()
@@ -82,6 +86,10 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 // What the grammar does not have must not be read.
 func TestNotTheGrammar(t *testing.T) {
 	for _, args := range []string{
+		`NOTIFY`, `NOTIFY SET`, `NOTIFY NONE x`, `NOTIFY SET STATUS`, `NOTIFY SET NONE`, `NOTIFY SET (PERSONAL)`, `NOTIFY SET (PERSONAL ())`,
+		`NOTIFY SET (PERSONAL NONE) `, `NOTIFY SET (SUBTREE (MailboxName))`, `NOTIFY SET (MAILBOXES () (MailboxName))`,
+		`NOTIFY SET (PERSONAL (MessageNew MessageExpunge) NONE)`, `NOTIFY SET (SELECTED (MessageNew () MessageExpunge))`,
+		`NOTIFY SET (SELECTED (MessageNew (FULL) MessageExpunge))`, `NOTIFY SET (SELECTED (MessageExpunge (UID) MessageNew))`,
 		`FETCH 0 FLAGS`, `FETCH 01 FLAGS`, `FETCH 4294967296 FLAGS`, `FETCH 1,,2 FLAGS`, `FETCH 1: FLAGS`,
 		`FETCH 1:2:3 FLAGS`, `FETCH 1,$ FLAGS`, `FETCH $,1 FLAGS`, `FETCH $$ FLAGS`, `FETCH -1 FLAGS`, `FETCH 1, FLAGS`,
 		`FETCH 1 ()`, `FETCH 1 (FLAGS`, `FETCH 1 (FLAGS )`, `FETCH 1 (FLAGS  UID)`, `FETCH 1 FLAGS UID`,

@@ -60,6 +60,7 @@ func readArgs(r *Reader, name string) (any, bool) {
 		auth   AuthenticateArgs
 		id     []IDField
 		caps   []string
+		notify NotifyArgs
 		box    string
 	)
 	switch name {
@@ -103,6 +104,8 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &id, r.ExpectIDArgs(&id)
 	case "ENABLE":
 		return &caps, r.ExpectEnableArgs(&caps)
+	case "NOTIFY":
+		return &notify, r.ExpectNotifyArgs(&notify)
 	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE":
 		return &box, r.ExpectMailboxArgs(&box)
 	case "APPEND":
@@ -253,6 +256,8 @@ var dialogue = []string{
 	"A CREATE MySpecial (USE (\\Drafts \\Sent))\r\n",                              // RFC 6154 5.3
 	"a023 ID (\"name\" \"sodr\" \"version\" \"19.34\" \"vendor\" NIL)\r\n",
 	"a ENABLE CONDSTORE imap4rev2\r\n",
+	"a NOTIFY SET STATUS (selected-delayed (MessageNew (UID BODY.PEEK[1.HEADER.FIELDS (TO)]) MessageExpunge)) (subtree (x \"y z\") (MailboxName)) (personal NONE)\r\n",
+	"a NOTIFY NONE\r\n",
 	"a AUTHENTICATE PLAIN AGZyZWQAc2VjcmV0\r\n",
 	"x STATUS blurdybloop (UIDNEXT MESSAGES)\r\n",
 	"a GETMETADATA (MAXSIZE 1024 DEPTH infinity) \"INBOX\" (/shared/comment {16+}\r\n/private/comment)\r\n",
