@@ -48,7 +48,7 @@ func (p *plan) adopt(box *mailbox, name string, validity mail.UIDValidity, next 
 	switch {
 	case box.name == mail.Inbox && name != mail.Inbox:
 		return mail.Errorf(mail.Cannot, "INBOX cannot become another mailbox")
-	case isBelow(name, box.name):
+	case IsBelow(name, box.name):
 		return mail.Errorf(mail.Cannot, "a mailbox cannot go below itself")
 	case box.name != name && p.model.hasChildren(box.name):
 		return mail.Errorf(mail.HasChildren, "there are mailboxes below it")

@@ -150,12 +150,12 @@ func (p *plan) rename(from, to string) error {
 		return noMailbox()
 	case p.model.names[to] != nil:
 		return mail.Errorf(mail.AlreadyExists, "there is such a mailbox already")
-	case isBelow(to, from):
+	case IsBelow(to, from):
 		return mail.Errorf(mail.Cannot, "a mailbox cannot go below itself")
 	}
 	moved := []*mailbox{box}
 	for name, other := range p.model.names {
-		if isBelow(name, from) {
+		if IsBelow(name, from) {
 			if _, err := CanonicalName(to + name[len(from):]); err != nil {
 				return err
 			}

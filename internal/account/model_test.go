@@ -267,7 +267,7 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 	}
 	children := false
 	for other := range names {
-		children = children || isBelow(other, b.name)
+		children = children || IsBelow(other, b.name)
 	}
 	var want mail.Kind
 	var err error
@@ -308,7 +308,7 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 		switch {
 		case names[name] != nil:
 			want = mail.AlreadyExists
-		case isBelow(name, b.name) && b.name != mail.Inbox:
+		case IsBelow(name, b.name) && b.name != mail.Inbox:
 			want = mail.Cannot
 		}
 		from := b.name
@@ -317,7 +317,7 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 		}
 		if from != mail.Inbox {
 			for _, other := range names {
-				if other == b || isBelow(other.name, from) {
+				if other == b || IsBelow(other.name, from) {
 					other.name = name + other.name[len(from):]
 				}
 			}

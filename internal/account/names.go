@@ -65,8 +65,8 @@ func parentName(name string) (string, bool) {
 	return name[:max(i, 0)], i >= 0
 }
 
-// isBelow reports whether name lies below parent in the hierarchy.
-func isBelow(name, parent string) bool {
+// IsBelow reports whether name lies below parent in the hierarchy.
+func IsBelow(name, parent string) bool {
 	return len(name) > len(parent) && name[len(parent)] == mail.Separator && strings.HasPrefix(name, parent)
 }
 

@@ -40,6 +40,7 @@ func (s *session) append(c *command) error {
 	if err != nil {
 		return tryCreate(err)
 	}
+	s.noteOwn(mailbox, added.UIDs)
 	info := mailbox.Info()
 	s.tellOldName(supplied, &info)
 	s.countAppended(len(in.messages))

@@ -21,6 +21,7 @@ func (s *session) copy(c *command) error {
 	if err != nil {
 		return tryCreate(err)
 	}
+	s.noteOwn(to, copied.To)
 	if !copied.From.Empty() {
 		c.done(copyUID(copied), "copied")
 	}

@@ -22,6 +22,7 @@ func (s *session) create(c *command) error {
 		return err
 	}
 	s.createdMyself(&info)
+	s.knowsCreated(&info)
 	s.tellOldName(supplied, &info)
 	c.done(s.mailboxIDCode(&info), "created") // RFC 8474 4.1
 	return nil

@@ -21,6 +21,7 @@ func (s *session) deleteMailbox(*command) error {
 	if err != nil {
 		return err
 	}
+	s.knowsDeleted(name)
 	if supplied != "" && s.rev2 {
 		e := listEntry{name: name, oldName: supplied} // RFC 9051 6.3.5: \NonExistent
 		s.w.List(e.data())

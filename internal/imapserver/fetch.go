@@ -42,10 +42,6 @@ func (s *session) fetch(c *command) error {
 		uids = s.changedSince(&args, uids)
 	}
 	f := fetching{session: s, plan: plan, base: s.box.sel.Info().HighestModSeq}
-	if plan.content {
-		f.content = s.srv.takeContent()
-		defer s.srv.giveContent(f.content)
-	}
 	if err := f.all(uids); err != nil {
 		return err
 	}
@@ -108,7 +104,7 @@ func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, 
 		p.seen = p.seen || item.SetsSeen()
 		p.items = append(p.items, item)
 	}
-	p.seen = p.seen && !s.box.readOnly
+	p.seen = p.seen && s.box != nil && !s.box.readOnly
 	return p, nil
 }
 
@@ -150,6 +146,10 @@ func (f *fetching) all(uids mail.UIDSet) error {
 	s := f.session
 	room := s.srv.takeRows()
 	defer s.srv.giveRows(room)
+	if f.plan.content {
+		f.content = s.srv.takeContent()
+		defer s.srv.giveContent(f.content)
+	}
 	for !uids.Empty() {
 		rows, rest := s.box.sel.Rows(room[:0], uids)
 		if len(rows) == 0 {
@@ -354,6 +354,11 @@ func (f *fetching) finish() error {
 		}
 	}
 	s.link.raise(mailboxChanged)
+	if s.condstore && !s.tellable(false).Flags {
+		s.follow()
+		s.writeFlags(f.unseen, true)
+		b.view.FlagsTold(f.unseen, b.view.Cursor())
+	}
 	if err != nil && !s.condstore {
 		s.writeFlags(f.unseen, f.plan.uid || s.rev2) // not what they were said to be
 	}

@@ -48,6 +48,7 @@ func (s *session) push() error {
 		}
 	}
 	s.tellMetadata()
+	s.tellOthers() // RFC 5465 4
 	return s.flush()
 }
 
@@ -57,7 +58,11 @@ func (s *session) push() error {
 func (s *session) rest(until time.Time) error {
 	s.release()
 	still := time.Now().Add(s.srv.limits.Still)
-	err := s.link.await(sooner(still, until), mailboxChanged|serverDraining|sessionRevoked|s.metadataNews())
+	wanted := s.news() | s.metadataNews() | serverDraining | sessionRevoked
+	if s.box != nil {
+		wanted |= mailboxChanged // what nobody takes would keep the session awake
+	}
+	err := s.link.await(sooner(still, until), wanted)
 	s.acquire()
 	switch {
 	case err == nil:
@@ -73,9 +78,12 @@ func (s *session) rest(until time.Time) error {
 	case !still.Before(until):
 		return &ending{reason: endIdle, say: "autologout; idle for too long"}
 	}
-	s.w.Star().Raw("OK Still here").CRLF()
+	s.stillHere()
 	return nil
 }
+
+// stillHere is a sign of life for what is between the client and us.
+func (s *session) stillHere() { s.w.Star().Raw("OK Still here").CRLF() }
 
 // fill makes the reader's buffer hold what came in while the session waited.
 func (s *session) fill() error {

@@ -37,6 +37,10 @@ type Limits struct {
 	// Sessions is how many sessions one account may have at a time.
 	Sessions int
 
+	// Notify is how many mailboxes one session may follow with NOTIFY. All of them
+	// are compared whenever one has changed.
+	Notify int
+
 	// Searches is how many of them may search, sort or thread at a time; others
 	// wait for their turn.
 	Searches int
@@ -67,6 +71,7 @@ func DefaultLimits() Limits {
 		BadInRow: 10, // as Cyrus
 		Sessions: 50, // a household of clients with five connections each
 		Searches: 4,
+		Notify:   10_000, // as many as an account can have
 	}
 }
 
@@ -92,7 +97,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	for _, f := range []struct{ have, want *int }{
 		{&l.BadBefore, &d.BadBefore}, {&l.Bad, &d.Bad}, {&l.BadInRow, &d.BadInRow}, {&l.Sessions, &d.Sessions},
-		{&l.Searches, &d.Searches},
+		{&l.Searches, &d.Searches}, {&l.Notify, &d.Notify},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want

@@ -20,6 +20,7 @@ const (
 	sessionRevoked                     // the account is closed to this session
 	workOver                           // nobody need look out for the client any more
 	metadataChanged                    // metadata may have: tellMetadata
+	accountChanged                     // its mailboxes may have: tellOthers
 )
 
 // longAgo, as a read deadline, interrupts a read that waits.

@@ -26,6 +26,7 @@ func (s *session) move(c *command) error {
 	if err != nil {
 		return tryCreate(err)
 	}
+	s.noteOwn(to, moved.To)
 	if !moved.From.Empty() {
 		s.w.Status("", "OK", copyUID(moved), "moved")
 		c.expunges = true

@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"context"
+	"strings"
 
 	"postern/internal/mail"
 )
@@ -29,13 +30,12 @@ func (s *session) rename(*command) error {
 	if err != nil {
 		return err
 	}
-	if supplied != "" {
-		renamed, err := s.mailbox(to, mail.RightLookup)
-		if err != nil {
-			return nil // somebody has renamed it again: there is nothing to tell
-		}
-		info := renamed.Info()
-		s.tellOldName(supplied, &info)
+	renamed, err := s.mailbox(strings.TrimSuffix(to, string(mail.Separator)), mail.RightLookup)
+	if err != nil {
+		return nil // somebody has renamed it again: there is nothing to tell
 	}
+	info := renamed.Info()
+	s.knowsRenamed(from, &info)
+	s.tellOldName(supplied, &info)
 	return nil
 }

@@ -105,6 +105,7 @@ func (s *session) deselect() {
 		return
 	}
 	s.box.sel.Watch(nil)
+	s.leaveBox()
 	s.box.sel.Close()
 	s.box = nil
 	s.state = authenticated

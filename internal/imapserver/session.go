@@ -44,6 +44,7 @@ type session struct {
 	accountID  atomic.Uint64 // of account; 0 before login
 	box        *openBox      // the selected mailbox
 	metadata   *toldMetadata // nil unless METADATA or METADATA-SERVER is enabled
+	notify     *notifying    // nil before the first NOTIFY
 	progress   progress      // of the command under way
 
 	draining <-chan struct{}
@@ -163,16 +164,34 @@ func (s *session) carryOut(name string) error {
 }
 
 // awaitCommand waits until a command has begun to come in. While it waits the
-// buffers are given back.
+// buffers are given back. A session that has said NOTIFY is told meanwhile what it
+// asked for.
 func (s *session) awaitCommand() *ending {
-	if s.r.Buffered() == 0 {
+	for s.r.Buffered() == 0 {
+		if end := s.tellBetween(); end != nil {
+			return end
+		}
 		if err := s.flush(); err != nil {
 			return s.lost(err)
 		}
 		s.release()
-		err := s.link.await(s.patience(), serverDraining|sessionRevoked)
+		until := s.patience()
+		still := until
+		if s.news() != 0 {
+			still = sooner(until, time.Now().Add(s.srv.limits.Still))
+		}
+		err := s.link.await(still, serverDraining|sessionRevoked|s.news())
 		s.acquire()
-		if err != nil && !errors.Is(err, errWoken) {
+		switch {
+		case err == nil:
+			return s.called()
+		case errors.Is(err, errWoken):
+			if end := s.called(); end != nil {
+				return end
+			}
+		case isTimeout(err) && still.Before(until):
+			s.stillHere()
+		default:
 			return s.silence(err)
 		}
 	}
@@ -259,6 +278,7 @@ func (s *session) proceed() error {
 
 // finish lets go of everything and writes the line at the session's end.
 func (s *session) finish(end *ending) {
+	s.stopNotify()
 	s.deselect()
 	s.forgetMetadata()
 	if s.account != nil {
@@ -304,7 +324,8 @@ type openBox struct {
 	readOnly bool
 	sel      *account.Selection
 	view     *view.View
-	keywords []string // told by FLAGS
+	keywords []string    // told by FLAGS
+	own      mail.UIDSet // messages of this session's making that EXISTS has not told of
 }
 
 // writable refuses what would change a mailbox that was opened by EXAMINE.

@@ -12,5 +12,9 @@ func (s *session) setSubscription(on bool) error {
 	if !s.r.ExpectMailboxArgs(&name) {
 		return s.r.Err()
 	}
-	return s.account.Subscribe(s.ctx, name, on)
+	if err := s.account.Subscribe(s.ctx, name, on); err != nil {
+		return err
+	}
+	s.knowsSubscribed(name, on)
+	return nil
 }

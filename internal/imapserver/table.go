@@ -42,6 +42,9 @@ type spec struct {
 	// reveals says that EXPUNGE may be written before its tagged reply
 	// (RFC 9051 5.5, 7.5.1).
 	reveals bool
+	// removes says that EXPUNGE is its answer: it is told even to those who asked
+	// by NOTIFY not to hear of expunges.
+	removes bool
 	// byUID says that the numbers of its sequence set are UIDs.
 	byUID bool
 	// rev1 says that IMAP4rev2 does not have it (RFC 9051 Appendix E): a session
@@ -93,6 +96,7 @@ func commandTable() []spec {
 		{name: "GETMETADATA", states: loggedIn, reveals: true, announce: "METADATA", do: (*session).getMetadata},
 		{name: "SETMETADATA", states: loggedIn, reveals: true, announce: "METADATA", do: (*session).setMetadata},
 		{name: "APPEND", states: loggedIn, reveals: true, do: (*session).append},
+		{name: "NOTIFY", states: loggedIn, reveals: true, announce: "NOTIFY", do: (*session).setNotify},
 		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},
 
 		{name: "ESEARCH", states: loggedIn, sequences: true, reveals: true, byUID: true, announce: "MULTISEARCH", do: (*session).multiSearch},
@@ -100,8 +104,8 @@ func commandTable() []spec {
 		{name: "CHECK", states: selected, reveals: true, rev1: true, do: (*session).check},
 		{name: "CLOSE", states: selected, do: (*session).close},
 		{name: "UNSELECT", states: selected, announce: "UNSELECT", do: (*session).unselect},
-		{name: "EXPUNGE", states: selected, reveals: true, do: (*session).expunge},
-		{name: "UID EXPUNGE", states: selected, reveals: true, byUID: true, announce: "UIDPLUS", do: (*session).expunge},
+		{name: "EXPUNGE", states: selected, reveals: true, removes: true, do: (*session).expunge},
+		{name: "UID EXPUNGE", states: selected, reveals: true, removes: true, byUID: true, announce: "UIDPLUS", do: (*session).expunge},
 		{name: "SEARCH", states: selected, sequences: true, do: (*session).search},
 		{name: "UID SEARCH", states: selected, sequences: true, reveals: true, byUID: true, do: (*session).search},
 		{name: "SORT", states: selected, sequences: true, announce: "SORT", do: (*session).sort},
@@ -114,9 +118,9 @@ func commandTable() []spec {
 		{name: "UID STORE", states: selected, reveals: true, byUID: true, do: (*session).store},
 		{name: "COPY", states: selected, sequences: true, reveals: true, do: (*session).copy},
 		{name: "UID COPY", states: selected, reveals: true, byUID: true, do: (*session).copy},
-		{name: "MOVE", states: selected, sequences: true, reveals: true, announce: "MOVE", do: (*session).move},
-		{name: "UID MOVE", states: selected, reveals: true, byUID: true, announce: "MOVE", do: (*session).move},
-		{name: "REPLACE", states: selected, sequences: true, reveals: true, announce: "REPLACE", do: (*session).replace},
-		{name: "UID REPLACE", states: selected, reveals: true, byUID: true, announce: "REPLACE", do: (*session).replace},
+		{name: "MOVE", states: selected, sequences: true, reveals: true, removes: true, announce: "MOVE", do: (*session).move},
+		{name: "UID MOVE", states: selected, reveals: true, removes: true, byUID: true, announce: "MOVE", do: (*session).move},
+		{name: "REPLACE", states: selected, sequences: true, reveals: true, removes: true, announce: "REPLACE", do: (*session).replace},
+		{name: "UID REPLACE", states: selected, reveals: true, removes: true, byUID: true, announce: "REPLACE", do: (*session).replace},
 	}
 }

@@ -106,10 +106,17 @@ func (s *session) heldTooLong() bool {
 // from what is left of it.
 func (s *session) tellAfter(refused bool) error {
 	s.tellMetadata()
-	if s.box == nil || s.cmd.spec == nil {
+	if s.cmd.spec == nil {
 		return nil
 	}
-	return s.tell(s.cmd.spec.reveals && !s.cmd.numbers && !refused && !s.numbersUnderWay())
+	if s.box != nil {
+		mayExpunge := s.cmd.spec.reveals && !s.cmd.numbers && !refused && !s.numbersUnderWay()
+		if err := s.tell(mayExpunge); err != nil {
+			return err
+		}
+	}
+	s.tellOthers()
+	return nil
 }
 
 // numbersUnderWay reports whether a command that uses sequence numbers may have
@@ -135,11 +142,14 @@ func (s *session) follow() {
 	}
 }
 
-// tell writes what may be told now of what came in.
-func (s *session) tell(mayExpunge bool) error {
+// tell writes what may be told now of what came in, as far as the client wants to
+// hear of it.
+func (s *session) tell(mayExpunge bool) error { return s.tellOnly(s.tellable(mayExpunge)) }
+
+func (s *session) tellOnly(may view.Tellable) error {
 	s.follow()
 	b := s.box
-	t := b.view.Tell(mayExpunge)
+	t := b.view.TellOnly(may)
 	if t.Empty() {
 		return nil
 	}
@@ -159,6 +169,11 @@ func (s *session) tell(mayExpunge bool) error {
 		s.w.Recent(t.Recent)
 	}
 	s.tellFlags(&t)
+	if t.NewExists {
+		if err := s.fetchNew(t.Added); err != nil {
+			return err
+		}
+	}
 	if t.Gone {
 		return s.boxGone()
 	}
@@ -176,11 +191,13 @@ func (s *session) boxGone() error {
 // tellFlags writes the flags of messages that changed.
 func (s *session) tellFlags(t *view.Telling) {
 	b := s.box
+	// RFC 9051 6.4.9, 7.5.2; RFC 5465 5.1.
+	withUID := s.rev2 || s.notify != nil || s.cmd.spec.byUID
 	var uids mail.UIDSet
 	n := 0
 	emit := func() {
 		if n > 0 {
-			s.writeFlags(uids, s.rev2 || s.cmd.spec.byUID) // RFC 9051 6.4.9, 7.5.2
+			s.writeFlags(uids, withUID)
 		}
 		uids, n = nil, 0
 	}
