@@ -56,11 +56,13 @@ func (m *ServerMetadata) watch(wake func()) (stop func()) {
 	}
 }
 
-// toldMetadata is what a session that has enabled METADATA knows of it.
+// toldMetadata is what a session knows of METADATA that has enabled it, or that asks
+// for its changes with NOTIFY.
 type toldMetadata struct {
 	known     *account.KnownMetadata
 	server    []mail.Metadata
-	mailboxes bool // METADATA is enabled, not METADATA-SERVER alone
+	enabled   bool // METADATA or METADATA-SERVER is
+	mailboxes bool // METADATA is
 	stop      [2]func()
 }
 
@@ -68,18 +70,24 @@ type toldMetadata struct {
 // (RFC 5464 4.1), of the server alone or of mailboxes too. It reports whether that
 // is new.
 func (s *session) enableMetadata(mailboxes bool) bool {
-	if s.metadata != nil {
-		isNew := mailboxes && !s.metadata.mailboxes
-		s.metadata.mailboxes = s.metadata.mailboxes || mailboxes
-		return isNew
-	}
-	wake := func() { s.link.raise(metadataChanged) }
-	s.metadata = &toldMetadata{mailboxes: mailboxes, stop: [2]func(){s.account.WatchMetadata(wake), s.srv.metadata.watch(wake)}}
-	s.metadata.known, s.metadata.server = s.account.KnowMetadata(), s.srv.metadata.Entries()
-	return true
+	s.followMetadata()
+	m := s.metadata
+	isNew := !m.enabled || mailboxes && !m.mailboxes
+	m.enabled, m.mailboxes = true, m.mailboxes || mailboxes
+	return isNew
 }
 
-// forgetMetadata ends enableMetadata.
+// followMetadata takes what there is now for known, if it was not followed before.
+func (s *session) followMetadata() {
+	if s.metadata != nil {
+		return
+	}
+	wake := func() { s.link.raise(metadataChanged) }
+	s.metadata = &toldMetadata{stop: [2]func(){s.account.WatchMetadata(wake), s.srv.metadata.watch(wake)}}
+	s.metadata.known, s.metadata.server = s.account.KnowMetadata(), s.srv.metadata.Entries()
+}
+
+// forgetMetadata ends followMetadata.
 func (s *session) forgetMetadata() {
 	if s.metadata != nil {
 		for _, stop := range s.metadata.stop {
@@ -105,12 +113,13 @@ func (s *session) tellMetadata() {
 		return
 	}
 	now := s.srv.metadata.Entries()
-	if changed := account.MetadataChanges(now, m.server); len(changed) > 0 {
+	changed := account.MetadataChanges(now, m.server)
+	if len(changed) > 0 && (m.enabled || s.notify.wantsMetadata(s.account, "")) {
 		s.w.MetadataChanged("", changed)
 	}
 	m.server = now
 	for _, n := range m.known.News() {
-		if m.mailboxes || n.Mailbox == "" {
+		if m.mailboxes || m.enabled && n.Mailbox == "" || s.notify.wantsMetadata(s.account, n.Mailbox) {
 			s.w.MetadataChanged(n.Mailbox, n.Entries)
 		}
 	}

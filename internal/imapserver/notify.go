@@ -42,10 +42,13 @@ type following struct {
 	lagging []account.Info
 }
 
-// notifyOffered are the events there are here. There are no annotations
-// (RFC 5257), and no METADATA.
+// notifyOffered are the events there are here. There are no annotations (RFC 5257).
 const notifyOffered = imapwire.NotifyMessageNew | imapwire.NotifyMessageExpunge | imapwire.NotifyFlagChange |
-	imapwire.NotifyMailboxName | imapwire.NotifySubscriptionChange
+	imapwire.NotifyMailboxName | imapwire.NotifySubscriptionChange | notifyMetadata
+
+// notifyMetadata are the events that come as METADATA responses. Neither needs
+// ENABLE (RFC 5465 5.6, 5.7).
+const notifyMetadata = imapwire.NotifyMailboxMetadataChange | imapwire.NotifyServerMetadataChange
 
 // Bounds of a NOTIFY SET. Each change of a mailbox is compared with every name of
 // every group.
@@ -78,8 +81,11 @@ func (s *session) setNotify(*command) error {
 	}
 	s.stopNotify()
 	s.notify = n
-	if n.events != 0 {
+	if n.events&^notifyMetadata != 0 {
 		s.follow1(s.account)
+	}
+	if n.events&notifyMetadata != 0 {
+		s.followMetadata()
 	}
 	if s.tooManyToFollow() {
 		s.stopNotify()
@@ -153,6 +159,9 @@ func (s *session) stopNotify() {
 	}
 	s.notify = nil
 	s.link.take(accountChanged)
+	if s.metadata != nil && !s.metadata.enabled {
+		s.forgetMetadata()
+	}
 }
 
 // tooManyToFollow reports whether there are more mailboxes than can be compared at
@@ -199,6 +208,9 @@ func (s *session) news() (wanted signal) {
 	if len(s.notify.follows) > 0 {
 		wanted |= accountChanged
 	}
+	if s.notify.events&notifyMetadata != 0 {
+		wanted |= metadataChanged
+	}
 	return wanted
 }
 
@@ -212,6 +224,9 @@ func (s *session) tellBetween() *ending {
 	}
 	s.cmd = command{}
 	s.w.UTF8 = s.utf8 // which the last command may have enabled
+	if n.events&notifyMetadata != 0 {
+		s.tellMetadata()
+	}
 	var err error
 	if s.box != nil && n.selected != 0 {
 		err = s.tell(!n.delayed)

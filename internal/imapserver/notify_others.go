@@ -222,3 +222,16 @@ func (s *session) leaveBox() {
 		}
 	}
 }
+
+// wantsMetadata reports whether changes of the METADATA entries of a mailbox of an
+// account are asked for, "" for those of the server.
+func (n *notifying) wantsMetadata(a *account.Account, mailbox string) bool {
+	switch {
+	case n == nil || n.events&notifyMetadata == 0:
+		return false
+	case mailbox == "":
+		return n.events&imapwire.NotifyServerMetadataChange != 0
+	}
+	info := infoOf(a.Mailboxes(), mailbox)
+	return info != nil && n.eventsOfInfo(info)&imapwire.NotifyMailboxMetadataChange != 0
+}

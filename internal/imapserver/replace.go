@@ -45,6 +45,7 @@ func (s *session) replace(c *command) error {
 		}
 		return tryCreate(err)
 	}
+	s.noteOwn(mailbox, added.UIDs)
 	info := mailbox.Info()
 	s.tellOldName(supplied, &info)
 	s.countAppended(1)
