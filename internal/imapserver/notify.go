@@ -106,15 +106,15 @@ func (s *session) planNotify(args *imapwire.NotifyArgs) (*notifying, error) {
 		if more := g.Events &^ notifyOffered; more != 0 {
 			return nil, no("BADEVENT ("+strings.Join(notifyOffered.Names(), " ")+")", "there is no such event here")
 		}
-		if g.Filter.OfSelected() {
-			n.selected, n.delayed, n.items = g.Events, g.Filter == imapwire.NotifySelectedDelayed, g.Items
+		if g.Scope.OfSelected() {
+			n.selected, n.delayed, n.items = g.Events, g.Scope == imapwire.ScopeSelectedDelayed, g.Items
 			continue
 		}
 		names += len(g.Names)
 		if g.Events == 0 {
 			continue // NONE: it adds nothing to what other groups say
 		}
-		g.Names = canonicalNames(g.Names)
+		g.Names = canonical(g.Names)
 		n.groups, n.events = append(n.groups, g), n.events|g.Events
 	}
 	if len(args.Groups) > notifyGroups || names > notifyNames {
@@ -128,18 +128,6 @@ func (s *session) planNotify(args *imapwire.NotifyArgs) (*notifying, error) {
 		err = s.enableCondStore()
 	}
 	return n, err
-}
-
-// canonicalNames gives names in the form that mailboxes have. What cannot be the
-// name of a mailbox is passed over like one that does not exist (RFC 5465 3.1).
-func canonicalNames(names []string) []string {
-	var out []string
-	for _, name := range names {
-		if name, err := account.CanonicalName(strings.TrimSuffix(name, "/")); err == nil {
-			out = append(out, name)
-		}
-	}
-	return out
 }
 
 // follow1 begins to follow an account, from what it is now.

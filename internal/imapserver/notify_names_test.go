@@ -20,9 +20,9 @@ func TestNamesOwed(t *testing.T) {
 	for seed := range uint64(20000) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		n := &notifying{groups: []imapwire.NotifyGroup{
-			{Filter: imapwire.NotifyPersonal, Events: imapwire.NotifyMailboxName},
-			{Filter: imapwire.NotifySubtree, Names: []string{"a"}, Events: imapwire.NotifyMailboxName},
-			{Filter: imapwire.NotifyMailboxes, Names: []string{"a/b", "b"}, Events: imapwire.NotifyMailboxName},
+			{MailboxFilter: imapwire.MailboxFilter{Scope: imapwire.ScopePersonal}, Events: imapwire.NotifyMailboxName},
+			{MailboxFilter: imapwire.MailboxFilter{Scope: imapwire.ScopeSubtree, Names: []string{"a"}}, Events: imapwire.NotifyMailboxName},
+			{MailboxFilter: imapwire.MailboxFilter{Scope: imapwire.ScopeMailboxes, Names: []string{"a/b", "b"}}, Events: imapwire.NotifyMailboxName},
 		}[seed%3 : seed%3+1]}
 		m := names{rnd: rnd, ids: map[string]mail.MailboxID{}}
 		for range 6 {

@@ -59,14 +59,14 @@ func (n *notifying) eventsOf(name string, subscribed bool) (events imapwire.Noti
 // means reports whether a group means the mailbox of a name. Mail for
 // user+detail goes into any mailbox, so INBOXES is PERSONAL (RFC 5465 6.3).
 func means(g *imapwire.NotifyGroup, name string, subscribed bool) bool {
-	switch g.Filter {
-	case imapwire.NotifyInboxes, imapwire.NotifyPersonal:
+	switch g.Scope {
+	case imapwire.ScopeInboxes, imapwire.ScopePersonal:
 		return true
-	case imapwire.NotifySubscribed:
+	case imapwire.ScopeSubscribed:
 		return subscribed
-	case imapwire.NotifySubtree:
+	case imapwire.ScopeSubtree:
 		return slices.ContainsFunc(g.Names, func(top string) bool { return isAtOrBelow(name, top) })
-	case imapwire.NotifyMailboxes:
+	case imapwire.ScopeMailboxes:
 		return slices.Contains(g.Names, name)
 	}
 	return false

@@ -60,14 +60,14 @@ func (s *session) knowsCreated(info *account.Info) {
 
 // knowsDeleted takes in that this session has deleted a mailbox.
 func (s *session) knowsDeleted(name string) {
-	name = canonical(name)
+	name = canonicalName(name)
 	s.amend(func(f *following) { f.forget(func(n string) bool { return n == name }) })
 }
 
 // knowsRenamed takes in that this session has renamed a mailbox; to is what it is
 // now. Of INBOX only the messages move, to a mailbox that is made for them.
 func (s *session) knowsRenamed(from string, to *account.Info) {
-	from = canonical(from)
+	from = canonicalName(from)
 	if from == mail.Inbox {
 		s.knowsCreated(to)
 		return
@@ -85,7 +85,7 @@ func (s *session) knowsRenamed(from string, to *account.Info) {
 // knowsSubscribed takes in that this session has subscribed to a name, or not any
 // more.
 func (s *session) knowsSubscribed(name string, on bool) {
-	name = canonical(strings.TrimSuffix(name, string(mail.Separator)))
+	name = canonicalName(strings.TrimSuffix(name, string(mail.Separator)))
 	s.amend(func(f *following) {
 		f.names = slices.DeleteFunc(f.names, func(n string) bool { return n == name })
 		if on {
@@ -94,9 +94,9 @@ func (s *session) knowsSubscribed(name string, on bool) {
 	})
 }
 
-// canonical is a name in the form that mailboxes have. With one that cannot be such
+// canonicalName is a name in the form that mailboxes have. With one that cannot be such
 // a name nothing was done.
-func canonical(name string) string {
+func canonicalName(name string) string {
 	name, _ = account.CanonicalName(name)
 	return name
 }

@@ -38,27 +38,9 @@ func (e NotifyEvents) Names() []string {
 	return names
 }
 
-// NotifyFilter says which mailboxes an event group is about (RFC 5465 6).
-type NotifyFilter uint8
-
-// The filters.
-const (
-	NotifySelected NotifyFilter = iota + 1
-	NotifySelectedDelayed
-	NotifyInboxes
-	NotifyPersonal
-	NotifySubscribed
-	NotifySubtree   // NotifyGroup.Names and what is below
-	NotifyMailboxes // NotifyGroup.Names
-)
-
-// OfSelected reports whether the filter means the selected mailbox.
-func (f NotifyFilter) OfSelected() bool { return f == NotifySelected || f == NotifySelectedDelayed }
-
 // NotifyGroup is one event group of NOTIFY SET.
 type NotifyGroup struct {
-	Filter NotifyFilter
-	Names  []string
+	MailboxFilter
 	Events NotifyEvents // none for NONE
 	Items  []FetchItem  // of MessageNew; for the selected mailbox alone
 }
@@ -105,7 +87,7 @@ func (r *Reader) ExpectNotifyArgs(a *NotifyArgs) bool {
 		if !r.item() || !r.notifyGroup(&g) {
 			return false
 		}
-		if g.Filter.OfSelected() {
+		if g.Scope.OfSelected() {
 			if selected {
 				return r.wrong("one group for the selected mailbox", "another") // RFC 5465 6.1
 			}
@@ -120,7 +102,7 @@ func (r *Reader) ExpectNotifyArgs(a *NotifyArgs) bool {
 
 // notifyGroup reads one event group.
 func (r *Reader) notifyGroup(g *NotifyGroup) bool {
-	if !r.expectOpen(`"(" before an event group`) || !r.notifyFilter(g) || !r.ExpectSP() {
+	if !r.expectOpen(`"(" before an event group`) || !r.mailboxFilter(&g.MailboxFilter, ScopeSubtreeOne) || !r.ExpectSP() {
 		return false
 	}
 	if r.next() == '(' {
@@ -142,55 +124,12 @@ func (r *Reader) notifyTogether(g *NotifyGroup) bool {
 	switch e := g.Events; {
 	case e&NotifyMessageEvents != 0 && e&both != both:
 		return r.wrong("MessageNew and MessageExpunge, which go together", "others without them") // RFC 5465 5
-	case g.Filter.OfSelected() && e&^(NotifyMessageEvents|NotifyUnknown) != 0:
+	case g.Scope.OfSelected() && e&^(NotifyMessageEvents|NotifyUnknown) != 0:
 		return r.wrong("events about messages for the selected mailbox", "others") // RFC 5465 6.1
-	case !g.Filter.OfSelected() && len(g.Items) > 0:
+	case !g.Scope.OfSelected() && len(g.Items) > 0:
 		return r.wrong("items to fetch for the selected mailbox alone", "some for others") // RFC 5465 8
 	}
 	return true
-}
-
-func (r *Reader) notifyFilter(g *NotifyGroup) bool {
-	var w wordBuffer
-	switch string(r.word(labelChar, &w)) {
-	case "SELECTED":
-		g.Filter = NotifySelected
-	case "SELECTED-DELAYED":
-		g.Filter = NotifySelectedDelayed
-	case "INBOXES":
-		g.Filter = NotifyInboxes
-	case "PERSONAL":
-		g.Filter = NotifyPersonal
-	case "SUBSCRIBED":
-		g.Filter = NotifySubscribed
-	case "SUBTREE":
-		g.Filter = NotifySubtree
-		return r.notifyNames(g)
-	case "MAILBOXES":
-		g.Filter = NotifyMailboxes
-		return r.notifyNames(g)
-	default:
-		return r.wrong("a mailbox specifier", "something else")
-	}
-	return true
-}
-
-func (r *Reader) notifyNames(g *NotifyGroup) bool {
-	one := func() bool {
-		var name string
-		if !r.ExpectMailbox(&name) {
-			return false
-		}
-		g.Names = append(g.Names, name)
-		return true
-	}
-	if !r.ExpectSP() {
-		return false
-	}
-	if r.next() != '(' {
-		return one()
-	}
-	return r.list("mailbox names", false, one)
 }
 
 // notifyEvent reads one event and what MessageNew may have behind it.
