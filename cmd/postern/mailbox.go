@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 
+	"postern/cmd/postern/config"
 	"postern/internal/account"
 	"postern/internal/mail"
 )
@@ -16,6 +18,7 @@ type mailboxGroup struct {
 	Create mailboxCreateCommand `cmd:"" help:"Make a mailbox."`
 	Rename mailboxRenameCommand `cmd:"" help:"Rename a mailbox and those below it."`
 	Delete mailboxDeleteCommand `cmd:"" help:"Delete a mailbox and its messages."`
+	Limit  mailboxLimitCommand  `cmd:"" help:"Say how large a message may be that clients put into a mailbox."`
 }
 
 type mailboxListCommand struct {
@@ -44,11 +47,18 @@ type mailboxDeleteCommand struct {
 	Mailbox string `arg:"" help:"The mailbox."`
 }
 
+type mailboxLimitCommand struct {
+	Account string `arg:"" help:"The account."`
+	Mailbox string `arg:"" help:"The mailbox."`
+	Size    string `arg:"" help:"The size, as in '5 MiB'; 0B lets clients put nothing there; none takes the limit away."`
+}
+
 type mailboxArgs struct {
 	Account string
 	Mailbox string `json:",omitempty"`
 	To      string `json:",omitempty"`
 	Use     string `json:",omitempty"`
+	Limit   string `json:",omitempty"`
 }
 
 // Run lists the mailboxes.
@@ -74,6 +84,11 @@ func (m mailboxRenameCommand) Run(ctx context.Context, c *commands, t *terminal)
 // Run deletes the mailbox.
 func (m mailboxDeleteCommand) Run(ctx context.Context, c *commands, t *terminal) error {
 	return c.administer(ctx, "mailbox-delete", mailboxArgs{Account: m.Account, Mailbox: m.Mailbox}, nil, t.printing)
+}
+
+// Run limits the mailbox.
+func (m mailboxLimitCommand) Run(ctx context.Context, c *commands, t *terminal) error {
+	return c.administer(ctx, "mailbox-limit", mailboxArgs{Account: m.Account, Mailbox: m.Mailbox, Limit: m.Size}, nil, t.printing)
 }
 
 // open opens the account of that address. It wants a Release.
@@ -121,8 +136,8 @@ var (
 			list = []account.Info{box.Info()}
 		}
 		for _, m := range list {
-			err := out.printf("%s%s\tmessages %d\tunseen %d\toctets %d\tuidnext %d\tuidvalidity %d\thighestmodseq %d",
-				m.Name, uses(m), m.Counts.Messages, m.Counts.Unseen, m.Counts.Bytes, m.Counts.UIDNext, m.Validity, m.HighestModSeq)
+			err := out.printf("%s%s\tmessages %d\tunseen %d\toctets %d\tuidnext %d\tuidvalidity %d\thighestmodseq %d%s",
+				m.Name, uses(m), m.Counts.Messages, m.Counts.Unseen, m.Counts.Bytes, m.Counts.UIDNext, m.Validity, m.HighestModSeq, ownLimit(m))
 			if err != nil {
 				return err
 			}
@@ -156,6 +171,36 @@ var (
 		return out.printf("deleted %s", args.Mailbox)
 	})
 )
+
+// mailboxLimit sets the limit of RFC 7889. What is announced to a session that has
+// asked for the capabilities already is found out by STATUS.
+var mailboxLimit = onMailboxes(func(ctx context.Context, acct *account.Account, args mailboxArgs, out *answer) error {
+	box, err := acct.Mailbox(args.Mailbox, mail.RightLookup)
+	if err != nil {
+		return err
+	}
+	if args.Limit == "none" {
+		if err := box.SetAppendLimit(ctx, mail.AppendLimit{}); err != nil {
+			return err
+		}
+		return out.printf("%s has no limit of its own", box.Info().Name)
+	}
+	size, err := config.ParseSize(args.Limit)
+	if err != nil || size > config.LargestMessage {
+		return mail.Errorf(mail.Invalid, "%q is no size for a message: write a number and B, KiB, MiB or GiB, no more than %s, or none", args.Limit, config.LargestMessage)
+	}
+	if err := box.SetAppendLimit(ctx, mail.AppendLimit{Own: true, Octets: uint32(size)}); err != nil {
+		return err
+	}
+	return out.printf("%s takes messages of at most %s", box.Info().Name, size)
+})
+
+func ownLimit(m account.Info) string {
+	if !m.AppendLimit.Own {
+		return ""
+	}
+	return fmt.Sprintf("\tappendlimit %d", m.AppendLimit.Octets)
+}
 
 func uses(m account.Info) string {
 	if m.Use == 0 {

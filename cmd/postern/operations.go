@@ -32,6 +32,7 @@ var operations = map[string]operation{
 	"mailbox-create": mailboxCreate,
 	"mailbox-rename": mailboxRename,
 	"mailbox-delete": mailboxDelete,
+	"mailbox-limit":  mailboxLimit,
 	"guard-status":   guardStatus,
 	"guard-explain":  onAccount(guardExplain),
 	"guard-forget":   guardForget,

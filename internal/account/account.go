@@ -131,6 +131,7 @@ type Info struct {
 	Name          string
 	Validity      mail.UIDValidity
 	Use           mail.SpecialUse
+	AppendLimit   mail.AppendLimit
 	Counts        mail.Counts
 	HighestModSeq mail.ModSeq
 	Recent        uint32 // messages no session was shown as \Recent yet (RFC 3501)
@@ -140,7 +141,7 @@ type Info struct {
 
 func (m *model) info(box *mailbox) Info {
 	return Info{
-		ID: box.id, Name: box.name, Validity: box.validity, Use: box.use, Counts: box.counts,
+		ID: box.id, Name: box.name, Validity: box.validity, Use: box.use, AppendLimit: box.limit, Counts: box.counts,
 		HighestModSeq: box.highest, Recent: box.recent,
 		HasChildren: m.hasChildren(box.name), Subscribed: m.subscribed[box.name],
 	}

@@ -113,6 +113,8 @@ func (m *model) applyMailbox(box *mailbox, c *mail.Change) {
 		m.unnamed(box)
 		box.name = e.Name
 		m.named(box)
+	case mail.AppendLimitSet:
+		box.limit = e.Limit
 	case mail.SpecialUseSet:
 		box.use, m.metadataAt = e.SpecialUse, c.ModSeq
 	case mail.MetadataSet:

@@ -174,6 +174,8 @@ func (a *plainAccount) applyRows(box *plainMailbox, c *mail.Change) (wrong []str
 		a.maxValidity = max(a.maxValidity, e.Validity)
 	case mail.MailboxRenamed:
 		box.name = e.Name
+	case mail.AppendLimitSet:
+		box.limit = e.Limit
 	case mail.SpecialUseSet:
 		box.use = e.SpecialUse
 	case mail.MetadataSet:

@@ -95,6 +95,8 @@ func goldenRecord() []mail.Change {
 			{Name: "/private/comment", Reader: 300, Value: []byte("a\x00")}, {Name: "/shared/C", Value: []byte{}}, {Name: "/shared/d"},
 		}}},
 		{Event: mail.MetadataSet{Entries: []mail.Metadata{{Name: "/private/x", Reader: 1, Value: []byte("y")}}}},
+		{Mailbox: 3, After: after, Event: mail.AppendLimitSet{Limit: mail.AppendLimit{Own: true, Octets: 300}}},
+		{Mailbox: 3, After: after, Event: mail.AppendLimitSet{}},
 		{Mailbox: 3, After: after, Event: mail.MailboxDeleted{At: 1003}},
 		{Event: mail.Subscribed{Name: "a/b", On: true}},
 	}
@@ -106,7 +108,7 @@ func TestRecordEncoding(t *testing.T) {
 		02                      ; flag sets
 		08 01 01 78             ; \Seen, one keyword of one octet, x
 		00 00                   ; none
-		0c                      ; changes
+		0e                      ; changes
 		06 03 0000000001 07     ; created, mailbox 3, counts, length
 		03 612f62 e807 08       ; a/b, UIDVALIDITY 1000, \Sent
 		01 03 020100ac0208 17   ; added, mailbox 3, counts, length
@@ -136,6 +138,10 @@ func TestRecordEncoding(t *testing.T) {
 		00 09 2f7368617265642f64 00
 		0e 00 10                ; metadata, no mailbox, no counts
 		01 01 0a 2f707269766174652f78 01 01 79
+		0f 03 020100ac0208 02   ; append limit
+		ad02                    ; 300 and one
+		0f 03 020100ac0208 01   ; append limit
+		00                      ; none
 		08 03 020100ac0208 02   ; deleted
 		d60f
 		0a 00 05                ; subscribed, no mailbox, no counts
@@ -150,7 +156,7 @@ func TestRecordEncoding(t *testing.T) {
 		t.Errorf("got  %x\nwant %x", got, want)
 	}
 	var back []mail.Change
-	err := decodeRecord(got, 111, func(c *logged) error {
+	err := decodeRecord(got, 113, func(c *logged) error {
 		change, err := c.change()
 		back = append(back, change)
 		return err
@@ -224,6 +230,7 @@ func goldenPages(t testing.TB) map[string][]byte {
 	state := mailboxState{
 		name: "Entwürfe", validity: 1e9, use: mail.UseDrafts, counts: mail.Counts{Messages: 1, Unseen: 2, Deleted: 3, Bytes: 1 << 40, UIDNext: 5},
 		highest: 6, last: 7, claimed: 8, recent: 9, deletedAt: 10, held: 11, heldSince: 12, forgotten: 4,
+		limit: mail.AppendLimit{Own: true, Octets: 1<<32 - 1},
 	}
 	extra := func(id mail.MessageID) int { return int(id % 100) }
 	return map[string][]byte{
@@ -267,10 +274,10 @@ func TestGoldenEncodings(t *testing.T) {
 // written is the version in which something is written now.
 func written(name string) string {
 	switch name {
-	case "record", "summary":
+	case "record":
+		return ".v4"
+	case "summary", "mailbox":
 		return ".v3"
-	case "mailbox":
-		return ".v2"
 	}
 	return ".v1"
 }
@@ -290,7 +297,16 @@ func TestOlderEncodings(t *testing.T) {
 	if err != nil || m.forgotten != m.highest || m.highest == 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
+	if m, err = decodeMailbox(read("mailbox.v2.golden")); err != nil || m.forgotten != 4 || m.limit.Own {
+		t.Errorf("%+v, %v", m, err)
+	}
 	n := len(goldenRecord())
+	if err := decodeRecord(read("record.v3.golden"), mail.ModSeq(100+n), func(c *logged) error {
+		_, err := c.change()
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
 	if err := decodeRecord(read("record.v2.golden"), mail.ModSeq(100+n), func(c *logged) error {
 		_, err := c.change()
 		return err

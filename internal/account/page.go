@@ -21,7 +21,7 @@ const (
 const (
 	pageVersion    = 1
 	rootVersion    = 1
-	mailboxVersion = 2 // 1 had no forgotten
+	mailboxVersion = 3 // 1 had no forgotten, 1 and 2 no limit
 )
 
 // encodePage writes a page of rows:
@@ -186,6 +186,7 @@ type mailboxState struct {
 	held      uint32      // expunged rows
 	heldSince int64       // no later than the first of them was expunged; 0: there are none
 	forgotten mail.ModSeq // expunges above it are those of the expunged rows, no others
+	limit     mail.AppendLimit
 }
 
 func (m *mailboxState) encode() []byte {
@@ -200,7 +201,8 @@ func (m *mailboxState) encode() []byte {
 	b = appendInt(b, m.deletedAt)
 	b = appendUint(b, uint64(m.held))
 	b = appendInt(b, m.heldSince)
-	return appendUint(b, uint64(m.forgotten))
+	b = appendUint(b, uint64(m.forgotten))
+	return appendLimit(b, m.limit)
 }
 
 func decodeMailbox(data []byte) (*mailboxState, error) {
@@ -214,6 +216,9 @@ func decodeMailbox(data []byte) (*mailboxState, error) {
 	}
 	if m.forgotten = m.highest; version > 1 {
 		m.forgotten = mail.ModSeq(d.uint())
+	}
+	if version > 2 {
+		m.limit = d.limit()
 	}
 	if m.last > maxModSeq || m.highest > m.last || m.forgotten > m.last {
 		d.fail("a ModSeq is out of range")

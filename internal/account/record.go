@@ -34,6 +34,7 @@ const (
 	kindPurged
 	_            // 13 is kept for access control lists
 	kindMetadata // 14
+	kindAppendLimit
 )
 
 // encodeRecord writes changes, which follow one another.
@@ -129,6 +130,9 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 	case mail.SpecialUseSet:
 		kind = kindSpecialUse
 		b = appendUint(b, uint64(e.SpecialUse))
+	case mail.AppendLimitSet:
+		kind = kindAppendLimit
+		b = appendLimit(b, e.Limit)
 	case mail.MetadataSet:
 		kind = kindMetadata
 		b = appendMetadata(b, e.Entries)
@@ -263,6 +267,8 @@ func (c *logged) event(d *decoder) mail.Event {
 		return mail.MailboxDeleted{At: d.int()}
 	case kindSpecialUse:
 		return mail.SpecialUseSet{SpecialUse: mail.SpecialUse(d.uint32())}
+	case kindAppendLimit:
+		return mail.AppendLimitSet{Limit: d.limit()}
 	case kindMetadata:
 		return mail.MetadataSet{Entries: d.metadata()}
 	case kindSubscribed:

@@ -24,7 +24,7 @@ func (s *session) append(c *command) error {
 	if err != nil {
 		return tryCreate(err)
 	}
-	in := arrivals{s: s, mailbox: mailbox}
+	in := s.arrivalsIn(mailbox)
 	defer in.abandon()
 	for more := true; more; more = s.r.MoreMessages() {
 		if err := in.next(); err != nil {
@@ -70,9 +70,15 @@ const (
 type arrivals struct {
 	s        *session
 	mailbox  *account.Mailbox
+	limit    int64 // octets each may have
 	messages []account.NewMessage
 	keywords mail.Flags // of all of them
 	octets   int        // what is known of them in memory
+}
+
+func (s *session) arrivalsIn(m *account.Mailbox) arrivals {
+	info := m.Info()
+	return arrivals{s: s, mailbox: m, limit: s.appendLimit(&info)}
 }
 
 // abandon lets go of what was not appended. After the append it does nothing.
@@ -94,6 +100,8 @@ func (in *arrivals) next() error {
 		return bad("unknown option of %s", s.cmd.spec.name)
 	case msg.UTF8 && !s.takesUTF8():
 		return utf8Disabled()
+	case !msg.Catenate && msg.Literal.Size > in.limit:
+		return tooBig(in.limit)
 	case !msg.Catenate && msg.Literal.Size == 0:
 		return emptyMessage() // RFC 3502 4: this is how one gives up
 	}
@@ -106,7 +114,7 @@ func (in *arrivals) next() error {
 			return err
 		}
 	}
-	content, err := s.receive(&msg)
+	content, err := s.receive(&msg, in.limit)
 	if err != nil {
 		return err
 	}
@@ -121,13 +129,17 @@ func (s *session) takesUTF8() bool { return s.utf8Accept || s.rev2 }
 
 func utf8Disabled() error { return bad("UTF8 is not enabled") }
 
+func tooBig(limit int64) error {
+	return mail.Errorf(mail.TooBig, "a message here has at most %d octets", limit)
+}
+
 func emptyMessage() error { return no("", "a message has at least one octet") }
 
 // receive takes the octets of a message in and reads up to what stands behind it.
-func (s *session) receive(msg *imapwire.AppendMessage) (*account.Content, error) {
+func (s *session) receive(msg *imapwire.AppendMessage, limit int64) (*account.Content, error) {
 	var octets io.Reader
 	if msg.Catenate {
-		parts := &catenation{s: s}
+		parts := &catenation{s: s, limit: limit}
 		defer parts.close()
 		octets = parts
 	} else {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"postern/internal/mail"
 )
 
 // writing is what commands that bring messages can say.
@@ -53,4 +55,74 @@ func TestKeywordsTogether(t *testing.T) {
 	}
 	c.reply(text.String(), "NO [LIMIT] a mailbox can have 1024 keywords")
 	c.ok("STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 0)")
+}
+
+// TestAppendLimits gives mailboxes limits of their own (RFC 7889).
+func TestAppendLimits(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Limits.Message = 1000 })
+	c := w.login()
+	a, err := w.pool.Open(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Release()
+	set := func(name string, l mail.AppendLimit) {
+		t.Helper()
+		m, err := a.Mailbox(name, mail.RightInsert)
+		if err == nil {
+			err = m.SetAppendLimit(t.Context(), l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	capability := func() string {
+		t.Helper()
+		c.send("c CAPABILITY\r\n")
+		all := c.read()
+		c.expect("c OK ...")
+		_, limit, _ := strings.Cut(all, " APPENDLIMIT")
+		limit, _, _ = strings.Cut(limit, " ")
+		return strings.TrimSpace(limit)
+	}
+	// What does not lower the limit of all leaves them with one (section 2a).
+	set("Trash", mail.AppendLimit{Own: true, Octets: 5000})
+	if got := capability(); got != "=1000" {
+		t.Errorf("APPENDLIMIT%s", got)
+	}
+	c.ok("STATUS Trash (APPENDLIMIT)", `* STATUS "Trash" (APPENDLIMIT 1000)`)
+	c.reply("APPEND Trash {1001}", "NO [TOOBIG] a message has at most 1000 octets")
+
+	set("Drafts", mail.AppendLimit{Own: true, Octets: 20})
+	set("Junk", mail.AppendLimit{Own: true})
+	if got := capability(); got != "" { // section 2b
+		t.Errorf("APPENDLIMIT%s", got)
+	}
+	c.ok("STATUS Drafts (APPENDLIMIT MESSAGES)", `* STATUS "Drafts" (MESSAGES 0 APPENDLIMIT 20)`)
+	c.ok(`LIST "" (Drafts Sent) RETURN (STATUS (APPENDLIMIT))`, `* LIST (\HasNoChildren \Drafts) "/" "Drafts"`,
+		`* STATUS "Drafts" (APPENDLIMIT 20)`, `* LIST (\HasNoChildren \Sent) "/" "Sent"`, `* STATUS "Sent" (APPENDLIMIT 1000)`)
+	twenty := strings.Repeat("x", 20)
+	c.append("Drafts", "", twenty)
+	for _, args := range []string{"{21}", "(\\Draft) ~{21+}\r\nx" + twenty, "{1+}\r\nx {21}", "CATENATE (URL /Drafts/;UID=1 TEXT {1}",
+		"CATENATE (TEXT {21}", "CATENATE (TEXT {1+}\r\nx URL /Drafts/;UID=1)"} {
+		c.reply("APPEND Drafts "+args, "NO [TOOBIG] a message here has at most 20 octets")
+	}
+	c.ok("APPEND Drafts CATENATE (TEXT {19+}\r\n"+twenty[1:]+" URL /Drafts/;UID=1/;PARTIAL=0.1)", anything)
+	// 0: "the server will not accept any APPEND commands at all" (section 5).
+	c.reply("APPEND Junk {1}", "NO [TOOBIG] ...")
+	c.ok("STATUS Junk (APPENDLIMIT)", `* STATUS "Junk" (APPENDLIMIT 0)`)
+
+	// REPLACE is bounded by where the new message goes; COPY is not bounded.
+	c.append("INBOX", "", strings.Repeat("y", 30))
+	c.ok("SELECT INBOX", anything)
+	c.reply("REPLACE 1 Drafts {21}", "NO [TOOBIG] ...")
+	c.ok("COPY 1 Drafts", anything)
+	c.ok("STATUS Drafts (MESSAGES)", `* STATUS "Drafts" (MESSAGES 3)`)
+	c.ok("REPLACE 1 Drafts {20+}\r\n"+twenty, anything)
+	set("Drafts", mail.AppendLimit{})
+	set("Junk", mail.AppendLimit{})
+	if got := capability(); got != "=1000" {
+		t.Errorf("APPENDLIMIT%s", got)
+	}
+	c.append("Drafts", "", twenty+"x")
 }

@@ -2,7 +2,6 @@ package imapserver
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -116,7 +115,7 @@ func (s *session) capabilities() []string {
 	if before {
 		all = append(all, s.authCapabilities()...)
 	} else {
-		all = append(all, "APPENDLIMIT="+strconv.FormatInt(s.srv.limits.Message, 10))
+		all = append(all, s.appendLimitCapability())
 	}
 	return slices.DeleteFunc(all, s.hidden)
 }

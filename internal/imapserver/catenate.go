@@ -15,9 +15,10 @@ import (
 // the one before it has been read: nothing is held but one buffer, and a client
 // that waits to send a literal hears of a bad URL instead of being asked for it.
 type catenation struct {
-	s    *session
-	over bool  // the last one was
-	size int64 // octets of all parts so far, that which is being read included
+	s     *session
+	over  bool  // the last one was
+	limit int64 // octets the message may have
+	size  int64 // octets of all parts so far, that which is being read included
 
 	part    imapwire.Part
 	octets  io.Reader // of part; nil between parts
@@ -76,9 +77,8 @@ func (c *catenation) next() error {
 
 // count bounds the whole before a part is read (RFC 4469 4.2).
 func (c *catenation) count(size int64) error {
-	limit := c.s.srv.limits.Message
-	if size > limit-c.size {
-		return mail.Errorf(mail.TooBig, "a message has at most %d octets", limit)
+	if size > c.limit-c.size {
+		return tooBig(c.limit)
 	}
 	c.size += size
 	return nil

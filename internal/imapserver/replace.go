@@ -28,7 +28,7 @@ func (s *session) replace(c *command) error {
 	if err != nil {
 		return tryCreate(err)
 	}
-	in := arrivals{s: s, mailbox: mailbox}
+	in := s.arrivalsIn(mailbox)
 	defer in.abandon()
 	if err := in.next(); err != nil {
 		return err

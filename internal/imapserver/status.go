@@ -1,6 +1,8 @@
 package imapserver
 
 import (
+	"strconv"
+
 	"postern/internal/account"
 	"postern/internal/imapwire"
 	"postern/internal/mail"
@@ -52,7 +54,28 @@ func (s *session) statusAllowed(items imapwire.StatusItems) error {
 func (s *session) writeStatus(info *account.Info, items imapwire.StatusItems) {
 	s.w.MailboxStatus(info.Name, items, &imapwire.StatusData{
 		Counts: info.Counts, Recent: info.Recent, UIDValidity: info.Validity,
-		HighestModSeq: info.HighestModSeq, AppendLimit: uint64(s.srv.limits.Message),
+		HighestModSeq: info.HighestModSeq, AppendLimit: uint64(s.appendLimit(info)),
 		MailboxID: s.mailboxObject(info).String(),
 	})
+}
+
+// appendLimit is how large a message may be that comes into a mailbox by APPEND
+// or REPLACE: the mailbox's own limit can be lower than everybody's, not higher.
+func (s *session) appendLimit(info *account.Info) int64 {
+	limit := s.srv.limits.Message
+	if own := info.AppendLimit; own.Own {
+		limit = min(limit, int64(own.Octets))
+	}
+	return limit
+}
+
+// appendLimitCapability tells the limit, if it is one for all mailboxes; otherwise
+// the client has to ask for each (RFC 7889 2).
+func (s *session) appendLimitCapability() string {
+	for _, info := range s.account.Mailboxes() {
+		if s.appendLimit(&info) != s.srv.limits.Message {
+			return "APPENDLIMIT"
+		}
+	}
+	return "APPENDLIMIT=" + strconv.FormatInt(s.srv.limits.Message, 10)
 }

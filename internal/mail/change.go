@@ -95,6 +95,16 @@ type MailboxDeleted struct{ At int64 } // seconds since 1970
 // SpecialUseSet says what a mailbox is for (RFC 6154).
 type SpecialUseSet struct{ SpecialUse SpecialUse }
 
+// AppendLimit is how large a message may be that a client puts into a mailbox
+// (RFC 7889). The zero value is that of a mailbox without a limit of its own.
+type AppendLimit struct {
+	Own    bool
+	Octets uint32 // if Own; 0: clients put nothing there
+}
+
+// AppendLimitSet says that a mailbox has another AppendLimit.
+type AppendLimitSet struct{ Limit AppendLimit }
+
 // MetadataSet says that entries have other values, of the mailbox or, where the
 // Change concerns the account as a whole, of the server as this account sees it.
 // Entries without a value are gone. No entry is named twice.
@@ -117,6 +127,7 @@ func (ValiditySet) event()      {}
 func (MailboxRenamed) event()   {}
 func (MailboxDeleted) event()   {}
 func (SpecialUseSet) event()    {}
+func (AppendLimitSet) event()   {}
 func (MetadataSet) event()      {}
 func (Subscribed) event()       {}
 
