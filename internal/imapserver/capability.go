@@ -39,6 +39,7 @@ func features() []feature {
 		{"PREVIEW", false, true},
 		{"QRESYNC", false, true},
 		{"SAVEDATE", false, true},
+		{"SEARCH=FUZZY", false, true},
 		{"SEARCHRES", false, true},
 		{"SORT=DISPLAY", false, true},
 		{"SPECIAL-USE", false, true},

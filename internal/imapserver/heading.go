@@ -13,8 +13,8 @@ import (
 // forFound searches, gives what sorting or threading looks at of every message
 // found to add, in the order of the mailbox, and then calls end to work with what
 // was added. One limit of time holds for all of it.
-func (s *session) forFound(args *imapwire.SearchArgs, needs search.Fields, add func(mail.UID, *search.Heading) error, end func()) error {
-	program, err := search.Compile(args.Criteria, s.searchEnv(s.box))
+func (s *session) forFound(args *imapwire.SearchArgs, relevancy bool, needs search.Fields, add func(mail.UID, *search.Heading) error, end func(*findings)) error {
+	program, err := search.Compile(args.Criteria, s.searchEnv(s.box, relevancy))
 	if err != nil {
 		return err
 	}
@@ -23,11 +23,11 @@ func (s *session) forFound(args *imapwire.SearchArgs, needs search.Fields, add f
 		if err != nil {
 			return err
 		}
-		g := gathering{s: s, ctx: ctx, needs: needs, add: add}
-		if err := g.of(found); err != nil {
+		g := gathering{s: s, ctx: ctx, needs: needs, add: add, found: &found}
+		if err := g.of(found.uids); err != nil {
 			return err
 		}
-		end()
+		end(&found)
 		return nil
 	})
 }
@@ -40,6 +40,7 @@ type gathering struct {
 	add   func(mail.UID, *search.Heading) error
 	h     search.Heading
 	added int // of the present chunk of rows
+	found *findings
 }
 
 func (g *gathering) of(found mail.UIDSet) error {
@@ -98,7 +99,8 @@ func (g *gathering) addBare(rows []account.Row) error {
 }
 
 func (g *gathering) begin(row *account.Row) {
-	g.h = search.Heading{Date: row.Date, Size: row.Size, Sent: row.Date.Unix()}
+	g.h = search.Heading{Date: row.Date, Size: row.Size, Sent: row.Date.Unix(),
+		Relevancy: g.found.score(row.UID)}
 }
 
 // readHeading reads what is needed off a stored message, and no more.

@@ -25,7 +25,7 @@ func (s *session) multiSearch(c *command) error {
 	err := s.whileSearchMayLast(func(ctx context.Context) error {
 		return s.eachSource(ctx, args.Sources, func(box *openBox) error {
 			f, err := s.searchIn(ctx, box, &args.SearchArgs)
-			if err == nil && !f.uids.Empty() {
+			if err == nil && !f.found.uids.Empty() {
 				found = append(found, f)
 			}
 			return err
@@ -37,14 +37,14 @@ func (s *session) multiSearch(c *command) error {
 	if args.Return&imapwire.ReturnSave != 0 {
 		var uids mail.UIDSet
 		if len(found) > 0 {
-			uids = found[0].uids
+			uids = found[0].found.uids
 		}
 		s.box.view.Save(savedOf(uids, &args.SearchArgs))
 	}
 	// A mailbox in which nothing was found is not spoken of (RFC 7377 2.1).
 	for i := range found {
 		f := &found[i]
-		s.answerESearch(&args.SearchArgs, &imapwire.ESearch{Tag: c.tag, Of: f.of, UID: true, Found: f.uids, ModSeq: f.highest})
+		s.answerESearch(&args.SearchArgs, &imapwire.ESearch{Tag: c.tag, Of: f.of, UID: true, Found: f.found.uids, ModSeq: f.highest}, f.found)
 	}
 	return nil
 }
@@ -52,7 +52,7 @@ func (s *session) multiSearch(c *command) error {
 // foundIn is what was found in one mailbox.
 type foundIn struct {
 	of      imapwire.SearchedMailbox
-	uids    mail.UIDSet
+	found   findings
 	highest mail.ModSeq // of what MODSEQ found
 }
 
@@ -83,7 +83,7 @@ func asksSaved(c *mail.Criteria) bool {
 // searchIn searches one mailbox. Numbers mean the messages as they stand in it now;
 // those beyond its end are no error here (RFC 7377 2).
 func (s *session) searchIn(ctx context.Context, box *openBox, args *imapwire.SearchArgs) (foundIn, error) {
-	env := s.searchEnv(box)
+	env := s.searchEnv(box, args.Return&imapwire.ReturnRelevancy != 0)
 	env.Resolve = func(set mail.NumSet, byUID bool) (mail.UIDSet, error) {
 		if !byUID {
 			set = withinEnd(set, box.view.Len())
@@ -94,13 +94,13 @@ func (s *session) searchIn(ctx context.Context, box *openBox, args *imapwire.Sea
 	if err != nil {
 		return foundIn{}, err
 	}
-	uids, err := s.findWithin(ctx, box, program)
+	found, err := s.findWithin(ctx, box, program)
 	if err != nil {
 		return foundIn{}, err
 	}
-	f := foundIn{of: imapwire.SearchedMailbox{Name: box.name, Validity: box.sel.Start().Info.Validity}, uids: uids}
+	f := foundIn{of: imapwire.SearchedMailbox{Name: box.name, Validity: box.sel.Start().Info.Validity}, found: found}
 	if args.Uses&imapwire.UsesModSeq != 0 {
-		f.highest = s.highestOf(box, savedOf(uids, args))
+		f.highest = s.highestOf(box, savedOf(found.uids, args))
 	}
 	return f, nil
 }

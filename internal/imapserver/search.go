@@ -19,7 +19,7 @@ func (s *session) search(c *command) error {
 	if err := s.searchAllowed(&args); err != nil {
 		return err
 	}
-	program, err := search.Compile(args.Criteria, s.searchEnv(s.box))
+	program, err := search.Compile(args.Criteria, s.searchEnv(s.box, args.Return&imapwire.ReturnRelevancy != 0))
 	if err != nil {
 		return s.unsaved(&args, err)
 	}
@@ -28,7 +28,7 @@ func (s *session) search(c *command) error {
 		return s.unsaved(&args, err)
 	}
 	if args.Return&imapwire.ReturnSave != 0 {
-		s.box.view.Save(savedOf(found, &args))
+		s.box.view.Save(savedOf(found.uids, &args))
 	}
 	s.answerSearch(c, &args, found)
 	return nil
@@ -46,8 +46,8 @@ func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 }
 
 // searchEnv is what a search of a mailbox has to know of the session.
-func (s *session) searchEnv(box *openBox) search.Env {
-	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: s.account.ID()}
+func (s *session) searchEnv(box *openBox, relevancy bool) search.Env {
+	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: s.account.ID(), Relevancy: relevancy}
 }
 
 // searchAllowed refuses what is not announced, and what the revision of the
@@ -62,10 +62,12 @@ func (s *session) searchAllowed(args *imapwire.SearchArgs) error {
 // criteriaAllowed is searchAllowed without the charset.
 func (s *session) criteriaAllowed(args *imapwire.SearchArgs) error {
 	switch {
-	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesModSeq|imapwire.UsesSaveDate|imapwire.UsesObjectID) != 0:
+	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesModSeq|imapwire.UsesSaveDate|imapwire.UsesObjectID|imapwire.UsesFuzzy) != 0:
 		return bad("unknown search key")
 	case len(args.Other) > 0:
 		return bad("unknown result option")
+	case args.Return&imapwire.ReturnRelevancy != 0 && args.Uses&imapwire.UsesFuzzy == 0:
+		return bad("RELEVANCY is for a search with FUZZY") // RFC 6203 4
 	case s.rev2 && asks(&args.Criteria, mail.SearchRecent, mail.SearchNew, mail.SearchOld):
 		return bad("NEW, OLD and RECENT are not in IMAP4rev2") // RFC 9051 Appendix E
 	}
@@ -92,27 +94,31 @@ func asks(c *mail.Criteria, ops ...mail.SearchOp) bool {
 
 // answerSearch writes SEARCH, or ESEARCH for those who asked for results and for
 // IMAP4rev2, which has no other.
-func (s *session) answerSearch(c *command, args *imapwire.SearchArgs, found mail.UIDSet) {
-	numbers := s.numbered(c, found)
+func (s *session) answerSearch(c *command, args *imapwire.SearchArgs, found findings) {
+	numbers := s.numbered(c, found.uids)
 	var highest mail.ModSeq
 	if args.Uses&imapwire.UsesModSeq != 0 {
-		highest = s.highestOf(s.box, savedOf(found, args))
+		highest = s.highestOf(s.box, savedOf(found.uids, args))
 	}
 	if !args.HasReturn && !s.rev2 {
 		s.w.SearchNumbers(numbers, highest)
 		return
 	}
-	s.answerESearch(args, &imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Found: numbers, ModSeq: highest})
+	s.answerESearch(args, &imapwire.ESearch{Tag: c.tag, UID: c.spec.byUID, Found: numbers, ModSeq: highest}, found)
 }
 
 // answerESearch writes an ESEARCH response with the results that were asked for.
-func (s *session) answerESearch(args *imapwire.SearchArgs, e *imapwire.ESearch) {
+func (s *session) answerESearch(args *imapwire.SearchArgs, e *imapwire.ESearch, found findings) {
 	e.Return = args.Return
 	if !args.HasReturn {
 		e.Return = imapwire.ReturnAll
 	}
 	if e.Return&imapwire.ReturnPartial != 0 {
 		e.Partial, e.Part = args.Partial, partOf(e.Found, args.Partial)
+		found.uids = partOf(found.uids, args.Partial)
+	}
+	if e.Return&imapwire.ReturnRelevancy != 0 {
+		e.Scores = found.relevancy(found.uids.All())
 	}
 	if e.Return == imapwire.ReturnSave {
 		return // RFC 9051 6.4.4: SAVE alone is answered by nothing

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 
 	"postern/internal/account"
 	"postern/internal/mail"
@@ -12,7 +13,7 @@ import (
 )
 
 // find gives the messages that match, of those the client knows of.
-func (s *session) find(program *search.Program) (found mail.UIDSet, err error) {
+func (s *session) find(program *search.Program) (found findings, err error) {
 	err = s.whileSearchMayLast(func(ctx context.Context) error {
 		found, err = s.findWithin(ctx, s.box, program)
 		return err
@@ -52,17 +53,54 @@ func (s *session) whileSearchMayLast(work func(ctx context.Context) error) error
 }
 
 // findWithin gives the messages of a mailbox that match, of those in its view.
-func (s *session) findWithin(ctx context.Context, box *openBox, program *search.Program) (mail.UIDSet, error) {
+func (s *session) findWithin(ctx context.Context, box *openBox, program *search.Program) (findings, error) {
 	everything := mail.NumSet{Ranges: []mail.NumRange{{From: 1, To: mail.Star}}}
 	all, err := box.view.Resolve(everything, true)
 	if err != nil {
-		return nil, err
+		return findings{}, err
 	}
 	f := finding{session: s, box: box, ctx: ctx, program: program, body: program.Needs().Body}
 	if err := f.among(program.Bound(all)); err != nil {
-		return nil, err
+		return findings{}, err
 	}
 	return f.found, nil
+}
+
+// findings are the messages that a search found.
+type findings struct {
+	uids mail.UIDSet
+	// scores are their relevancies, but for those that are most relevant: these are
+	// all there are unless the search was to grade them.
+	scores map[mail.UID]uint8
+}
+
+// mostRelevant is the score of a message about which nothing is uncertain.
+const mostRelevant = 100
+
+func (f *findings) grade(uid mail.UID, score uint8) {
+	if score == mostRelevant {
+		return
+	}
+	if f.scores == nil {
+		f.scores = map[mail.UID]uint8{}
+	}
+	f.scores[uid] = score
+}
+
+func (f *findings) score(uid mail.UID) uint8 {
+	if score, ok := f.scores[uid]; ok {
+		return score
+	}
+	return mostRelevant
+}
+
+// relevancy gives the scores of messages in their order.
+func (f *findings) relevancy(uids iter.Seq[mail.UID]) []uint8 {
+	var scores []uint8
+	for uid := range uids {
+		scores = append(scores, f.score(uid))
+	}
+	return scores
 }
 
 // finding is one search under way.
@@ -73,7 +111,7 @@ type finding struct {
 	program   *search.Program
 	body      bool              // messages may have to be opened
 	evaluator *search.Evaluator // made when a row is not enough
-	found     mail.UIDSet
+	found     findings
 
 	// Of the present chunk of rows:
 	answers   []search.Answer
@@ -127,7 +165,7 @@ func (f *finding) chunk(rows []account.Row) error {
 	}
 	for i := range rows {
 		if f.answers[i] == search.Yes {
-			f.found = f.found.Append(rows[i].UID)
+			f.found.uids = f.found.uids.Append(rows[i].UID)
 		}
 	}
 	return nil
@@ -181,6 +219,7 @@ func (f *finding) match(k int, m *account.Summary) error {
 	f.answers[f.places[k]] = search.No
 	if yes {
 		f.answers[f.places[k]] = search.Yes
+		f.found.grade(row.UID, f.evaluator.Relevancy())
 	}
 	return nil
 }

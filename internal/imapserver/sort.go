@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"slices"
 	"strings"
 
 	"postern/internal/imapwire"
@@ -18,16 +19,27 @@ func (s *session) sort(c *command) error {
 	if err := s.sortAllowed(&args.SearchArgs); err != nil {
 		return err
 	}
+	byRelevancy := slices.ContainsFunc(args.Order, func(c mail.SortCriterion) bool { return c.Key == mail.SortRelevancy })
+	if byRelevancy && args.Uses&imapwire.UsesFuzzy == 0 {
+		return bad("RELEVANCY is for a search with FUZZY") // RFC 6203 6
+	}
 	sorter := search.NewSorter(args.Order)
 	var sorted []mail.UID
-	err := s.forFound(&args.SearchArgs, sorter.Needs(), sorter.Add, func() { sorted = sorter.Sorted() })
+	var scores []uint8
+	graded := args.Return&imapwire.ReturnRelevancy != 0
+	err := s.forFound(&args.SearchArgs, byRelevancy || graded, sorter.Needs(), sorter.Add, func(found *findings) {
+		sorted = sorter.Sorted()
+		if graded {
+			scores = found.relevancy(slices.Values(sorted))
+		}
+	})
 	if err != nil {
 		return s.unsaved(&args.SearchArgs, err)
 	}
 	if args.Return&imapwire.ReturnSave != 0 {
 		s.box.view.Save(savedOfSorted(sorted, args.Return))
 	}
-	s.answerSort(c, &args, sorted)
+	s.answerSort(c, &args, sorted, scores)
 	return nil
 }
 
@@ -61,7 +73,7 @@ func savedOfSorted(sorted []mail.UID, options imapwire.SearchReturn) mail.UIDSet
 
 // answerSort writes SORT, or ESEARCH for those who asked for results. IMAP4rev2
 // has no SORT of its own, so unlike SEARCH it is answered alike in both revisions.
-func (s *session) answerSort(c *command, args *imapwire.SortArgs, sorted []mail.UID) {
+func (s *session) answerSort(c *command, args *imapwire.SortArgs, sorted []mail.UID, scores []uint8) {
 	numbers := make([]uint32, len(sorted))
 	for i, uid := range sorted {
 		numbers[i] = s.numberOf(c, uid)
@@ -74,7 +86,8 @@ func (s *session) answerSort(c *command, args *imapwire.SortArgs, sorted []mail.
 	case !args.HasReturn:
 		s.w.Sort(numbers, highest)
 	case args.Return != imapwire.ReturnSave: // alone it is answered by nothing
-		s.w.ESort(&imapwire.ESort{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Sorted: numbers, ModSeq: highest})
+		s.w.ESort(&imapwire.ESort{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Sorted: numbers, ModSeq: highest,
+			Scores: scores})
 	}
 }
 

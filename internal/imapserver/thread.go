@@ -17,7 +17,7 @@ func (s *session) thread(c *command) error {
 	}
 	threader := search.NewThreader(args.Algorithm)
 	var threads mail.Threads
-	err := s.forFound(&args.SearchArgs, threader.Needs(), threader.Add, func() { threads = threader.Threads() })
+	err := s.forFound(&args.SearchArgs, false, threader.Needs(), threader.Add, func(*findings) { threads = threader.Threads() })
 	if err != nil {
 		return err
 	}

@@ -134,6 +134,7 @@ type ESearch struct {
 	Partial PartialRange
 	Part    mail.UIDSet // of Found, what Partial selects
 	ModSeq  mail.ModSeq // 0: none
+	Scores  []uint8     // of what Return asks for, in its order: 1 to 100
 }
 
 // ESearch writes an ESEARCH response. A search that found nothing has no MIN, MAX
@@ -169,7 +170,22 @@ func (w *Writer) ESearch(e *ESearch) *Writer {
 	if e.ModSeq > 0 {
 		w.Raw(" MODSEQ ").Num(uint64(e.ModSeq))
 	}
-	return w.CRLF()
+	return w.relevancy(e.Return, e.Scores).CRLF()
+}
+
+// relevancy writes the scores of messages (RFC 6203 7), if they were asked for.
+func (w *Writer) relevancy(options SearchReturn, scores []uint8) *Writer {
+	if options&ReturnRelevancy == 0 {
+		return w
+	}
+	w.Raw(" RELEVANCY (")
+	for i, score := range scores {
+		if i > 0 {
+			w.SP()
+		}
+		w.Num(uint64(score))
+	}
+	return w.Raw(")")
 }
 
 func (p PartialRange) append(dst []byte) []byte {

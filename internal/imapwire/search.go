@@ -15,8 +15,9 @@ const (
 	ReturnMax
 	ReturnAll
 	ReturnCount
-	ReturnSave    // RFC 5182: keep the result as "$"
-	ReturnPartial // RFC 9394: SearchArgs.Partial
+	ReturnSave      // RFC 5182: keep the result as "$"
+	ReturnPartial   // RFC 9394: SearchArgs.Partial
+	ReturnRelevancy // RFC 6203
 )
 
 // SearchUses is a set of the extensions a search program used. Whether a session
@@ -29,6 +30,7 @@ const (
 	UsesModSeq                          // RFC 7162
 	UsesSaveDate                        // RFC 8514
 	UsesObjectID                        // RFC 8474
+	UsesFuzzy                           // RFC 6203
 )
 
 // SearchArgs are the arguments of SEARCH and UID SEARCH.
@@ -160,6 +162,8 @@ func resultOption(name string) SearchReturn {
 		return ReturnSave
 	case "PARTIAL":
 		return ReturnPartial
+	case "RELEVANCY":
+		return ReturnRelevancy
 	}
 	return 0
 }

@@ -115,7 +115,7 @@ func TestSearchReturn(t *testing.T) {
 		"PARTIAL 500:400": {Return: ReturnPartial, Partial: PartialRange{First: 500, Last: 400}},
 		"PARTIAL -1:-100": {Return: ReturnPartial, Partial: PartialRange{First: 1, Last: 100, FromEnd: true}},
 		"MIN PARTIAL 1:1": {Return: ReturnMin | ReturnPartial, Partial: PartialRange{First: 1, Last: 1}},
-		"RELEVANCY (1 2) MIN": {Return: ReturnMin, Other: []Param{{Name: "RELEVANCY",
+		"SCORES (1 2) MIN": {Return: ReturnMin, Other: []Param{{Name: "SCORES",
 			Value: &Value{IsList: true, List: []Value{{Text: "1"}, {Text: "2"}}}}}},
 	} {
 		want.HasReturn, want.Criteria = true, and()

@@ -85,6 +85,10 @@ func (s *searchReader) named(dst *mail.Criteria, word []byte) bool {
 	case "NOT":
 		dst.Op, dst.Children = mail.SearchNot, make([]mail.Criteria, 1)
 		return s.r.ExpectSP() && s.deeper(&dst.Children[0])
+	case "FUZZY":
+		dst.Op, dst.Children = mail.SearchFuzzy, make([]mail.Criteria, 1)
+		s.uses |= UsesFuzzy
+		return s.r.ExpectSP() && s.deeper(&dst.Children[0])
 	case "OR":
 		return s.or(dst)
 	case "KEYWORD", "UNKEYWORD":

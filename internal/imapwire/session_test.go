@@ -247,6 +247,7 @@ var dialogue = []string{
 	"a3 FETCH 2,4:7,9,12:* FULL (CHANGEDSINCE 12345 VANISHED)\r\n",
 	"A282 SEARCH RETURN (MIN COUNT) FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"\r\n", // RFC 9051 6.4.4
 	"A285 SEARCH CHARSET UTF-8 OR TEXT {8+}\r\n\xd0\xba\xd0\xbb\xd1\x84\xd1\x8a (UNSEEN 1:3) UID $\r\n",
+	"C2 SORT RETURN (RELEVANCY ALL) (REVERSE RELEVANCY) UTF-8 FUZZY OR FUZZY TEXT \"Helo\" NOT FUZZY 1\r\n",          // RFC 6203 6
 	"tag2 ESEARCH IN (mailboxes \"folder1\" subtree-one (\"folder2\" {3+}\r\na/b) personal) RETURN (MIN) unseen\r\n", // RFC 7377 3
 	"A003 STORE 2:4 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\\Deleted $Forwarded)\r\n",
 	"A003 APPEND saved-messages (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n12345\r\n890\r\n",

@@ -68,6 +68,8 @@ func sortKey(word []byte) mail.SortKey {
 		return mail.SortDisplayTo
 	case "FROM":
 		return mail.SortFrom
+	case "RELEVANCY":
+		return mail.SortRelevancy
 	case "SIZE":
 		return mail.SortSize
 	case "SUBJECT":
@@ -135,6 +137,7 @@ type ESort struct {
 	Return SearchReturn
 	Sorted []uint32    // numbers or UIDs, in order
 	ModSeq mail.ModSeq // 0: none
+	Scores []uint8     // of the Sorted: 1 to 100
 }
 
 // ESort writes an ESEARCH response whose ALL keeps its order. Ranges in it ascend
@@ -161,7 +164,7 @@ func (w *Writer) ESort(e *ESort) *Writer {
 	if e.ModSeq > 0 {
 		w.Raw(" MODSEQ ").Num(uint64(e.ModSeq))
 	}
-	return w.CRLF()
+	return w.relevancy(e.Return, e.Scores).CRLF()
 }
 
 // inOrder writes numbers as a sequence set that keeps their order.

@@ -102,6 +102,13 @@ func TestSortResponses(t *testing.T) {
 		"* ESEARCH (TAG \"E01\") UID ALL 23765,23764,23763,23761\r\n": func(w *Writer) {
 			w.ESort(&ESort{Tag: "E01", UID: true, Return: ReturnAll, Sorted: []uint32{23765, 23764, 23763, 23761}})
 		},
+		"* ESEARCH (TAG \"C2\") ALL 5,10,1 RELEVANCY (99 42 4)\r\n": func(w *Writer) { // RFC 6203 6
+			w.ESort(&ESort{Tag: "C2", Return: ReturnAll | ReturnRelevancy, Sorted: []uint32{5, 10, 1}, Scores: []uint8{99, 42, 4}})
+		},
+		"* ESEARCH (TAG \"B1\") ALL 1,5,10 RELEVANCY (4 99 42)\r\n* ESEARCH (TAG \"B2\") RELEVANCY ()\r\n": func(w *Writer) { // RFC 6203 4, 7
+			w.ESearch(&ESearch{Tag: "B1", Return: ReturnAll | ReturnRelevancy, Found: mail.NewUIDSet(1, 5, 10), Scores: []uint8{4, 99, 42}})
+			w.ESearch(&ESearch{Tag: "B2", Return: ReturnRelevancy})
+		},
 		"* ESEARCH (TAG \"b\") MIN 9 MAX 1 ALL 9,4:6,8,7,1 COUNT 7 MODSEQ 5\r\n": func(w *Writer) {
 			w.ESort(&ESort{Tag: "b", Return: ReturnMin | ReturnMax | ReturnAll | ReturnCount, Sorted: []uint32{9, 4, 5, 6, 8, 7, 1}, ModSeq: 5})
 		},

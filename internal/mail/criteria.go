@@ -5,7 +5,7 @@ package mail
 // children.
 type Criteria struct {
 	Op       SearchOp
-	Children []Criteria // And, Or (two or more), Not (one)
+	Children []Criteria // And, Or (two or more), Not, Fuzzy (one)
 
 	Set     NumSet    // SearchSeq, SearchUID
 	Flags   Flags     // SearchFlag: the one flag asked for
@@ -49,6 +49,7 @@ const (
 	SearchSaved    // saved date: Number 0 before, 1 on, 2 since the day (RFC 8514)
 	SearchEmailID  // EMAILID is the Text (RFC 8474)
 	SearchThreadID // THREADID is the Text (RFC 8474)
+	SearchFuzzy    // the one child, whose texts need only be met roughly (RFC 6203)
 )
 
 // CivilDate is a day of the calendar without a zone, as SEARCH writes it.

@@ -14,6 +14,7 @@ const (
 	SortTo                             // mailbox of the first To address
 	SortDisplayFrom                    // the first From address as it is displayed
 	SortDisplayTo                      // the first To address as it is displayed
+	SortRelevancy                      // how well it meets what is looked for, the best first (RFC 6203 6)
 )
 
 // SortCriterion is one of the criteria of SORT; those that come first count first.

@@ -24,10 +24,15 @@ type Source interface {
 }
 
 // MatchRow says whether a message matches as far as its row tells. It allocates
-// nothing. If the Program needs nothing but rows, it is never Unknown.
+// nothing. If the Program needs nothing but rows, it is never Unknown. A message that is to be
+// graded never is Yes.
 func (p *Program) MatchRow(r *Row) Answer {
 	e := Evaluator{program: p, row: r}
-	return e.ask(&p.root)
+	a := e.ask(&p.root)
+	if a == Yes && p.graded {
+		return Unknown
+	}
+	return a
 }
 
 // Evaluator matches one message after the other. It holds the buffers for that,
@@ -50,11 +55,19 @@ type Evaluator struct {
 	folder *folder
 	read   []byte
 	folded []byte
+
+	// For fuzzy keys; fits, hits and grades by text key.
+	words     wordScan
+	fits      []fit   // in the present text
+	hits      []bool  // while grading: the needle is in the present text
+	grades    []uint8 // while grading: the best so far
+	grading   bool
+	relevancy uint8
 }
 
 // Evaluator gives a new Evaluator of the program.
 func (p *Program) Evaluator() *Evaluator {
-	return &Evaluator{
+	e := &Evaluator{
 		program: p,
 		sent:    make([]Answer, len(p.sent)),
 		field:   make([]Answer, len(p.field)),
@@ -62,14 +75,23 @@ func (p *Program) Evaluator() *Evaluator {
 		matched: make([]int, len(p.text)),
 		folder:  &folder{},
 	}
+	if p.fuzzyText {
+		e.fits, e.hits, e.grades = make([]fit, len(p.text)), make([]bool, len(p.text)), make([]uint8, len(p.text))
+	}
+	return e
 }
+
+// Relevancy grades the message that Match said Yes to last, from 1 to 100 (RFC 6203
+// 4). It is 100 if nothing about it was fuzzy, or Env did not ask.
+func (e *Evaluator) Relevancy() uint8 { return e.relevancy }
 
 // Match says whether a message matches. Its errors are those of the Source, of
 // reading the body, and of ctx (mail.Canceled), which is looked at with every
 // header field and 16 KiB of text; none come of what a message contains.
 func (e *Evaluator) Match(ctx context.Context, r *Row, s Source) (bool, error) {
 	e.row = r
-	if a := e.ask(&e.program.root); a != Unknown {
+	e.relevancy = bestScore
+	if a := e.ask(&e.program.root); a == No || a == Yes && !e.program.graded {
 		return a == Yes, nil
 	}
 	e.ctx, e.source = ctx, s
@@ -80,6 +102,9 @@ func (e *Evaluator) Match(ctx context.Context, r *Row, s Source) (bool, error) {
 	a := e.ask(&e.program.root)
 	if a == Unknown && e.err == nil {
 		a = e.readText()
+	}
+	if a == Yes && e.program.graded {
+		e.relevancy = e.grade()
 	}
 	err := e.err
 	e.ctx, e.source, e.summary, e.thread, e.body, e.err = nil, nil, nil, nil, nil, nil

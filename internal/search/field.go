@@ -83,8 +83,19 @@ func (f summaryField) addresses(s *message.Summary) []message.Address {
 }
 
 // askField says whether the message has a field of that name with that text in
-// it: by the Summary where that is as good as the header, else by the header.
+// it, or with what is as good for a fuzzy key.
 func (e *Evaluator) askField(k *fieldKey) Answer {
+	a := e.askExactly(k)
+	if a == No && k.fuzzy != nil {
+		if a = answer(e.fuzzyField(k) > 0); e.err != nil {
+			return Unknown
+		}
+	}
+	return a
+}
+
+// askExactly asks the Summary where that is as good as the header, else the header.
+func (e *Evaluator) askExactly(k *fieldKey) Answer {
 	if !e.getSummary() {
 		return Unknown
 	}

@@ -12,6 +12,8 @@ type Heading struct {
 	Date mail.InternalDate
 	Size uint32
 
+	Relevancy uint8 // as the Evaluator gave it; 0 if nobody asked
+
 	// Sent is the sent date in seconds since 1970 (RFC 5256 2.2). Of a message
 	// without a Date field that can be read it is the internal date.
 	Sent int64
@@ -26,7 +28,7 @@ type Heading struct {
 	References string
 }
 
-// Fields is a set of what is to be filled in of a Heading. Date and Size always
+// Fields is a set of what is to be filled in of a Heading. Date, Size and Relevancy always
 // are.
 type Fields uint8
 

@@ -24,6 +24,9 @@ type Env struct {
 
 	// Account is whose messages are searched: it is part of their EMAILIDs.
 	Account mail.AccountID
+
+	// Relevancy says that the Evaluator is to grade messages that match.
+	Relevancy bool
 }
 
 // Needs says what a Program may ask of a message's Source.
@@ -40,7 +43,9 @@ type Program struct {
 	field []fieldKey
 	text  []textKey
 
-	threads bool // a key asks for the thread
+	threads   bool // a key asks for the thread
+	fuzzyText bool // a key on text is fuzzy
+	graded    bool // messages that match are graded: there is a fuzzy key, and Env asks
 }
 
 // sentKey, fieldKey and textKey are keys that a row cannot answer.
@@ -56,11 +61,13 @@ type fieldKey struct {
 	// exact says that the text must be found in the field as it is written; the
 	// parts of the addresses that a Summary keeps are not enough.
 	exact bool
+	fuzzy *fuzzy // nil: no text but the needle's will do
 }
 
 type textKey struct {
 	header bool // TEXT: header fields count too
 	needle needle
+	fuzzy  *fuzzy
 }
 
 // kind is what a node of a Program is.
@@ -108,6 +115,7 @@ func Compile(c mail.Criteria, env Env) (*Program, error) {
 		return nil, err
 	}
 	b.program.root = root
+	b.program.noteFuzzy(env.Relevancy)
 	return b.program, nil
 }
 
@@ -159,6 +167,7 @@ func (n *node) bound(all mail.UIDSet) mail.UIDSet {
 type builder struct {
 	program *Program
 	env     Env
+	fuzzy   bool // what is being built is below FUZZY
 }
 
 func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
@@ -172,7 +181,8 @@ func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
 		if len(c.Children) != 1 {
 			return node{}, invalid("NOT takes one search key")
 		}
-		child, err := b.build(&c.Children[0], depth+1)
+		// What is met roughly must not be left out for it: below NOT all is exact.
+		child, err := b.within(&c.Children[0], depth, false)
 		if err != nil {
 			return node{}, err
 		}
@@ -183,6 +193,11 @@ func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
 			return child.children[0], nil
 		}
 		return node{kind: isNot, children: []node{child}, cost: child.cost}, nil
+	case mail.SearchFuzzy:
+		if len(c.Children) != 1 {
+			return node{}, invalid("FUZZY takes one search key")
+		}
+		return b.within(&c.Children[0], depth, true)
 	case mail.SearchSeq, mail.SearchUID:
 		uids, err := b.env.Resolve(c.Set, c.Op == mail.SearchUID)
 		if err != nil {
@@ -196,7 +211,11 @@ func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
 		b.program.sent = append(b.program.sent, sentKey{c.Op, numberOf(c.Date)})
 		return node{kind: isSent, key: len(b.program.sent) - 1, cost: costSent}, nil
 	case mail.SearchHeader:
-		b.program.field = append(b.program.field, newFieldKey(c.Field, c.Text))
+		key := newFieldKey(c.Field, c.Text)
+		if b.fuzzy {
+			key.fuzzy = newFuzzy(c.Text)
+		}
+		b.program.field = append(b.program.field, key)
 		return node{kind: isField, key: len(b.program.field) - 1, cost: costField}, nil
 	case mail.SearchBody, mail.SearchText:
 		return b.textNode(c), nil
@@ -206,6 +225,27 @@ func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
 		return b.threadNode(c.Text), nil
 	}
 	return b.rowNode(c)
+}
+
+// within builds a child that is fuzzy or is not.
+func (b *builder) within(c *mail.Criteria, depth int, fuzzy bool) (node, error) {
+	outside := b.fuzzy
+	b.fuzzy = fuzzy
+	n, err := b.build(c, depth+1)
+	b.fuzzy = outside
+	return n, err
+}
+
+// noteFuzzy notes what the keys need that are left.
+func (p *Program) noteFuzzy(graded bool) {
+	any := false
+	for i := range p.text {
+		p.fuzzyText = p.fuzzyText || p.text[i].fuzzy != nil
+	}
+	for i := range p.field {
+		any = any || p.field[i].fuzzy != nil
+	}
+	p.graded = graded && (any || p.fuzzyText)
 }
 
 // junction builds an And or an Or: nested ones of the same kind become one,
@@ -262,6 +302,9 @@ func (b *builder) textNode(c *mail.Criteria) node {
 		return constant(Yes)
 	}
 	key := textKey{header: c.Op == mail.SearchText, needle: newNeedle(c.Text)}
+	if b.fuzzy {
+		key.fuzzy = newFuzzy(c.Text)
+	}
 	b.program.text = append(b.program.text, key)
 	return node{kind: isText, key: len(b.program.text) - 1, cost: costText}
 }

@@ -32,6 +32,8 @@ func sortNumber(k mail.SortKey, h *Heading) (n uint64, isText bool) {
 		return ordered(h.Date.Unix()), false
 	case mail.SortDate:
 		return ordered(h.Sent), false
+	case mail.SortRelevancy:
+		return uint64(bestScore - h.Relevancy), false // the best first
 	case mail.SortSize:
 		return uint64(h.Size), false
 	}

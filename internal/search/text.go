@@ -51,7 +51,8 @@ func (e *Evaluator) readPart(part *message.Part) (a Answer, done bool) {
 func (e *Evaluator) readHeader(part *message.Part) (a Answer, done bool) {
 	wanted := false
 	for i := range e.text {
-		wanted = wanted || e.text[i] == Unknown && e.program.text[i].header
+		key := &e.program.text[i]
+		wanted = wanted || key.header && (e.text[i] == Unknown || e.grading && key.fuzzy != nil)
 	}
 	if !wanted {
 		return Unknown, false
@@ -65,13 +66,13 @@ func (e *Evaluator) readHeader(part *message.Part) (a Answer, done bool) {
 		if err != nil || e.givenUp() {
 			return e.fail(err), true
 		}
-		clear(e.matched)
+		e.beginText()
 		news := false
 		e.fold(func(piece []byte) bool {
 			news = e.show(piece, true) || news
 			return true
 		}, field.Name, ": ", message.DecodeHeader(field.Value()))
-		if news {
+		if e.endText(true, placeOf(field.Name)) || news {
 			if a := e.ask(&e.program.root); a != Unknown {
 				return a, true
 			}
@@ -82,7 +83,7 @@ func (e *Evaluator) readHeader(part *message.Part) (a Answer, done bool) {
 // readContent reads the content of one part, in which a text must be found
 // whole.
 func (e *Evaluator) readContent(r io.Reader) (a Answer, done bool) {
-	clear(e.matched)
+	e.beginText()
 	if cap(e.read) < chunk {
 		e.read = make([]byte, chunk)
 	}
@@ -92,7 +93,11 @@ func (e *Evaluator) readContent(r io.Reader) (a Answer, done bool) {
 		if errors.Is(err, io.EOF) {
 			e.folded, err, more = e.folder.flush(e.folded), nil, false
 		}
-		if e.show(e.folded, false) {
+		news := e.show(e.folded, false)
+		if !more && err == nil {
+			news = e.endText(false, placeOfContent) || news
+		}
+		if news {
 			if a = e.ask(&e.program.root); a != Unknown {
 				e.folded = e.folder.flush(e.folded[:0])
 				return a, true
@@ -113,13 +118,22 @@ func (e *Evaluator) show(piece []byte, isHeader bool) bool {
 	news := false
 	for i := range e.program.text {
 		key := &e.program.text[i]
-		if e.text[i] != Unknown || isHeader && !key.header {
+		switch {
+		case isHeader && !key.header, !e.grading && e.text[i] != Unknown, e.grading && (key.fuzzy == nil || e.hits[i]):
 			continue
 		}
 		var found bool
-		if e.matched[i], found = key.needle.find(e.matched[i], piece); found {
+		if e.matched[i], found = key.needle.find(e.matched[i], piece); !found {
+			continue
+		}
+		if e.grading {
+			e.hits[i] = true
+		} else {
 			e.text[i], news = Yes, true
 		}
+	}
+	if e.program.fuzzyText {
+		e.showWords(piece, isHeader)
 	}
 	return news
 }
