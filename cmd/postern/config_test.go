@@ -52,6 +52,64 @@ plaintext = true
 	}
 }
 
+// TestConfigLooksAround gives settings that look right and cannot work here. What
+// names nothing stops every command; what is missing on this machine is for the
+// server and for who asks.
+func TestConfigLooksAround(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	text := `data = "` + dir + `"
+[mailboxes]
+sent = "a//b"
+[imap]
+disabled_capabilities = ["idle", "AUTH=PLAIN", "SORT", "THREAD", "NOSUCH"]
+[tls]
+certificate = "` + cert + `"
+key = "` + key + `"
+[[listen.imap]]
+address = "unix:` + dir + `/imap.sock"
+owner = "nobody-of-that-name"
+group = "12345"
+`
+	bad := file(t, filepath.Join(dir, "bad.toml"), text)
+	names := []string{
+		"postern: " + bad + `:3: mailboxes.sent: "a//b": the mailbox name has an empty level`,
+		"postern: " + bad + `:5: imap.disabled_capabilities: there is no capability "NOSUCH" here`,
+	}
+	machine := []string{
+		"postern: " + bad + ":7: tls.certificate: certificate: open " + cert + ": no such file or directory",
+		"postern: " + bad + ":11: listen.imap.owner: there is no user nobody-of-that-name",
+	}
+	try := func(want []string, args ...string) {
+		t.Helper()
+		r := postern(t, "", append([]string{"--config", bad}, args...)...)
+		if len(want) == 0 {
+			if r.code != 0 {
+				t.Errorf("%v: exit code %d\n%s", args, r.code, r.err)
+			}
+			return
+		}
+		refuses(t, r, exitConfig, want...)
+		if n := strings.Count(r.err, "\n"); n != len(want) {
+			t.Errorf("%v: %d lines\n%s", args, n, r.err)
+		}
+	}
+	try(append(names, machine...), "config", "check")
+	try(names, "account", "list")
+	try(names, "serve")
+
+	file(t, bad, strings.NewReplacer("a//b", "a/b", "NOSUCH", "MOVE").Replace(text))
+	try(machine, "config", "check")
+	try(nil, "config", "show")
+
+	newCertificate(t, cert, key)
+	newCertificate(t, filepath.Join(dir, "other.pem"), key)
+	file(t, bad, strings.NewReplacer("a//b", "a/b", "NOSUCH", "MOVE", "nobody-of-that-name", "0").Replace(text))
+	try([]string{bad + ":7: tls.certificate: certificate " + cert + " with key " + key + ": tls: private key does not match public key"}, "config", "check")
+	newCertificate(t, cert, key)
+	try(nil, "config", "check")
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"sreve"}, {}, {"serve", "--prot"}, {"account", "add"}, {"account", "add", "a@b", "password"}} {
 		if r := postern(t, "", args...); r.code != exitUsage || r.err == "" {

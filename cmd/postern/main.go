@@ -135,12 +135,15 @@ func exitCode(err error) int {
 const standardConfig = "/etc/postern/postern.toml"
 
 // configuration reads what the flags name.
-func (c *commands) configuration() (config.Config, error) {
+func (c *commands) configuration() (config.Config, error) { return c.read(checkNames) }
+
+// read reads what the flags name, with checks beyond the file's own.
+func (c *commands) read(further ...config.Further) (config.Config, error) {
 	file := c.configFile()
 	if file == "" {
 		return c.override(config.Default()), nil
 	}
-	cfg, err := config.Read(file)
+	cfg, err := config.Read(file, further...)
 	return c.override(cfg), err
 }
 
@@ -161,37 +164,6 @@ func (c *commands) override(cfg config.Config) config.Config {
 		cfg.Control.Socket = "" // the configured one may be that of a server on other data
 	}
 	return cfg
-}
-
-type configGroup struct {
-	Check configCheck `cmd:"" help:"List every mistake in the configuration file, each with its line."`
-	Show  configShow  `cmd:"" help:"Print the effective configuration, explained, as a file that can be read back."`
-}
-
-type configCheck struct{}
-
-// Run reads the configuration and says that it is right, or what is not.
-func (configCheck) Run(c *commands, t *terminal) error {
-	if _, err := c.configuration(); err != nil {
-		return err
-	}
-	said := "there is no " + standardConfig + ": every setting has its default"
-	if file := c.configFile(); file != "" {
-		said = file + " is right"
-	}
-	_, err := fmt.Fprintln(t.out, said)
-	return err
-}
-
-type configShow struct{}
-
-// Run prints the configuration.
-func (configShow) Run(c *commands, t *terminal) error {
-	cfg, err := c.configuration()
-	if err != nil {
-		return err
-	}
-	return config.Show(t.out, cfg)
 }
 
 type versionCommand struct{}

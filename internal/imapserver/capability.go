@@ -52,6 +52,22 @@ func features() []feature {
 	}
 }
 
+// Capabilities are the names of all that a session may be told of. Mechanisms and
+// figures behind a "=" are not among them.
+func Capabilities() []string {
+	all := []string{"AUTH", "LOGINDISABLED", "APPENDLIMIT"}
+	for _, f := range features() {
+		all = append(all, f.name)
+	}
+	for _, sp := range commandTable() {
+		if sp.announce != "" {
+			all = append(all, sp.announce)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // announcedBefore are the commands' capabilities that a client is told of before
 // login: those it can use then, and ENABLE, whose presence some look for early.
 func announcedBefore(sp *spec) bool { return sp.states&notAuthenticated != 0 || sp.name == "ENABLE" }

@@ -2,6 +2,7 @@ package netserver
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -80,35 +81,56 @@ func checkStale(path string, spec *Listen) error {
 	return taken
 }
 
+// UserID gives the number of a user who is named or numbered; -1 for "".
+func UserID(name string) (int, error) {
+	return idOf(name, "user", func() (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+}
+
+// GroupID gives the number of a group that is named or numbered; -1 for "".
+func GroupID(name string) (int, error) {
+	return idOf(name, "group", func() (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
+}
+
+func idOf(name, kind string, lookUp func() (string, error)) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	if n, err := strconv.Atoi(name); err == nil {
+		return n, nil
+	}
+	number, err := lookUp()
+	if err != nil {
+		return 0, fmt.Errorf("there is no %s %s", kind, name)
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 0, fmt.Errorf("%s %s has the number %q", kind, name, number)
+	}
+	return n, nil
+}
+
 // grant sets owner, group and mode, those that are not right already: a server
 // that has given up root may no longer change what it need not.
 func grant(path string, spec *Listen) error {
-	uid, gid := -1, -1
-	if name := spec.Unix.Owner; name != "" {
-		n, err := strconv.Atoi(name)
-		if err != nil {
-			u, err := user.Lookup(name)
-			if err != nil {
-				return setupErrorf("%s: there is no user %s", spec.Setting, name)
-			}
-			if n, err = strconv.Atoi(u.Uid); err != nil {
-				return setupErrorf("%s: user %s has the number %q", spec.Setting, name, u.Uid)
-			}
-		}
-		uid = n
+	uid, err := UserID(spec.Unix.Owner)
+	if err != nil {
+		return setupErrorf("%s: %w", spec.Setting, err)
 	}
-	if name := spec.Unix.Group; name != "" {
-		n, err := strconv.Atoi(name)
-		if err != nil {
-			g, err := user.LookupGroup(name)
-			if err != nil {
-				return setupErrorf("%s: there is no group %s", spec.Setting, name)
-			}
-			if n, err = strconv.Atoi(g.Gid); err != nil {
-				return setupErrorf("%s: group %s has the number %q", spec.Setting, name, g.Gid)
-			}
-		}
-		gid = n
+	gid, err := GroupID(spec.Unix.Group)
+	if err != nil {
+		return setupErrorf("%s: %w", spec.Setting, err)
 	}
 	mode := spec.Unix.Mode.Perm()
 	if mode == 0 {

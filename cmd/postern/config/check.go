@@ -15,6 +15,9 @@ func (c *Config) check(r *reader) {
 	if c.Data == "" {
 		r.mistake(at("data"), "data: a directory is needed")
 	}
+	if strings.ContainsFunc(c.Hostname, notOfHostname) {
+		r.mistake(at("hostname"), "hostname: %q is no host name: letters, digits, hyphens and dots, as in \"mail.example.org\"", c.Hostname)
+	}
 	oneOf := func(path, value string, allowed ...string) {
 		for _, a := range allowed {
 			if value == a {
@@ -57,6 +60,7 @@ func (c *Config) check(r *reader) {
 	if len(c.LMTP.Detail) > 1 || strings.ContainsAny(c.LMTP.Detail, "@. \"") {
 		r.mistake(at("lmtp.detail_separator"), "lmtp.detail_separator: one character, as in \"+\", or nothing")
 	}
+	c.checkTwice(r)
 	c.checkListeners(r, "listen.imaps", c.Listen.IMAPS)
 	c.checkListeners(r, "listen.imap", c.Listen.IMAP)
 	c.checkListeners(r, "listen.lmtp", c.Listen.LMTP)
@@ -66,6 +70,33 @@ func (c *Config) check(r *reader) {
 	c.checkNames(r)
 }
 
+// notOfHostname reports whether a character cannot be part of a name or an address
+// literal. What is written into greetings and trace headers is not left to chance;
+// names beyond ASCII are written as their A-labels there (RFC 5890).
+func notOfHostname(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:[]", r))
+}
+
+// checkTwice finds addresses that two listeners name.
+func (c *Config) checkTwice(r *reader) {
+	seen := map[string]bool{}
+	for _, kind := range []struct {
+		name string
+		list []Listener
+	}{{"listen.imaps", c.Listen.IMAPS}, {"listen.imap", c.Listen.IMAP}, {"listen.lmtp", c.Listen.LMTP}} {
+		for i, l := range kind.list {
+			path := fmt.Sprintf("%s[%d]", kind.name, i)
+			if _, port, err := net.SplitHostPort(l.Address); err == nil && port == "0" {
+				continue // whichever is free
+			}
+			if seen[l.Address] && l.Address != "" {
+				r.mistake(max(r.lines[path+".address"], r.lines[path]), "%s.address: another listener has %s already", kind.name, l.Address)
+			}
+			seen[l.Address] = true
+		}
+	}
+}
+
 func (c *Config) checkListeners(r *reader, kind string, list []Listener) {
 	for i, l := range list {
 		path := fmt.Sprintf("%s[%d]", kind, i)
@@ -73,6 +104,13 @@ func (c *Config) checkListeners(r *reader, kind string, list []Listener) {
 		if err := checkAddress(l.Address); err != nil {
 			r.mistake(line, "%s.address: %s", kind, err)
 			continue
+		}
+		if !strings.HasPrefix(l.Address, "unix:") {
+			for key, set := range map[string]bool{"owner": l.Owner != "", "group": l.Group != "", "mode": l.Mode != listenerDefault().Mode} {
+				if set {
+					r.mistake(r.lines[path+"."+key], "%s.%s: %s is no Unix socket of Postern's; leave it out", kind, key, l.Address)
+				}
+			}
 		}
 		for _, n := range l.Networks {
 			if _, err := netip.ParsePrefix(n); err != nil {

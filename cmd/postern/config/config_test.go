@@ -12,7 +12,7 @@ import (
 func TestShowIsReadBack(t *testing.T) {
 	changed := Default()
 	changed.Data = `/srv/"mail"`
-	changed.Listen.IMAPS = []Listener{{Address: "127.0.0.1:1993", Mode: 0o600, Networks: []string{"192.0.2.0/24", "2001:db8::/32"}}}
+	changed.Listen.IMAPS = []Listener{{Address: "127.0.0.1:1993", Mode: 0o660, Networks: []string{"192.0.2.0/24", "2001:db8::/32"}}}
 	changed.Listen.IMAP = []Listener{{Address: "127.0.0.1:1143", Plaintext: true, Mode: 0o660, Networks: []string{}}}
 	changed.Listen.LMTP = []Listener{{Address: "unix:/run/x", Owner: "root", Group: "postfix", Mode: 0o666, Networks: []string{}}}
 	changed.IMAP.Autologout = 90*time.Minute + 5*time.Second
@@ -109,6 +109,14 @@ func TestSmallMistakes(t *testing.T) {
 		"[[listen.imaps]]\naddress = \"[::1]:65536\"": `f:2: listen.imaps.address: "[::1]:65536": port 65536 is neither a number up to 65535 nor a service known here`,
 		"[[listen.imap]]\naddress = \"127.0.0.1:-1\"": `f:2: listen.imap.address: "127.0.0.1:-1": port -1 is neither a number up to 65535 nor a service known here`,
 		"[[listen.imap]]\naddress = \"[::1]:65535\"":  "",
+
+		"hostname = \"mail.example.org\\r\\nX: y\"": `f:1: hostname: "mail.example.org\r\nX: y" is no host name: letters, digits, hyphens and dots, as in "mail.example.org"`,
+		"hostname = \"mx-1.example.org\"":           "",
+
+		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\n[[listen.imaps]]\naddress = \"127.0.0.1:1\"": "f:2: listen.imap.address: another listener has 127.0.0.1:1 already",
+		"[[listen.imap]]\naddress = \"127.0.0.1:0\"\n[[listen.imaps]]\naddress = \"127.0.0.1:0\"": "",
+		"[[listen.imap]]\naddress = \"unix:/x\"\nmode = \"0600\"":                                 "",
+		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\nmode = \"0600\"":                             "f:3: listen.imap.mode: 127.0.0.1:1 is no Unix socket of Postern's; leave it out",
 	} {
 		got := ""
 		if _, err := Parse("f", []byte(file)); err != nil {

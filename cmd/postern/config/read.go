@@ -44,9 +44,14 @@ func (m *Mistakes) Error() string {
 	return b.String()
 }
 
+// Further is a check that needs to know more than what a setting may look like:
+// what other packages take, or what there is on this machine. It calls note for
+// each mistake, with the setting it is of, as "tls.key" or "listen.imap[0].owner".
+type Further func(cfg *Config, note func(setting, mistake string))
+
 // Read reads a configuration file over the defaults. The error is a *Mistakes
 // that lists everything wrong with it; that it cannot be read is such a mistake.
-func Read(file string) (Config, error) {
+func Read(file string, further ...Further) (Config, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		var path *fs.PathError
@@ -55,20 +60,30 @@ func Read(file string) (Config, error) {
 		}
 		return Config{}, &Mistakes{File: file, List: []Mistake{{Text: "the configuration cannot be read: " + err.Error()}}}
 	}
-	return Parse(file, data)
+	return Parse(file, data, further...)
 }
 
 // Parse reads a configuration over the defaults; file is its name in errors.
-func Parse(file string, data []byte) (Config, error) {
+func Parse(file string, data []byte, further ...Further) (Config, error) {
 	cfg := Default()
 	r := reader{mistakes: Mistakes{File: file}, data: data, seen: map[string]int{}, lines: map[string]int{}}
 	r.document(reflect.ValueOf(&cfg).Elem())
 	cfg.check(&r)
+	for _, f := range further {
+		f(&cfg, func(setting, mistake string) { r.mistake(r.lines[setting], "%s: %s", withoutIndex(setting), mistake) })
+	}
 	if len(r.mistakes.List) > 0 {
 		slices.SortStableFunc(r.mistakes.List, func(a, b Mistake) int { return a.Line - b.Line })
 		return Config{}, &r.mistakes
 	}
 	return cfg, nil
+}
+
+// withoutIndex is a setting's name as it stands in the file.
+func withoutIndex(setting string) string {
+	before, after, _ := strings.Cut(setting, "[")
+	_, after, _ = strings.Cut(after, "]")
+	return before + after
 }
 
 // reader walks the expressions of a document and sets what they name, noting
