@@ -47,7 +47,8 @@ func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 
 // searchEnv is what a search of a mailbox has to know of the session.
 func (s *session) searchEnv(box *openBox, relevancy bool) search.Env {
-	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: s.account.ID(), Relevancy: relevancy}
+	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: s.account.ID(), Relevancy: relevancy,
+		Collation: s.compare.Collation}
 }
 
 // searchAllowed refuses what is not announced, and what the revision of the

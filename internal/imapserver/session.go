@@ -41,11 +41,12 @@ type session struct {
 	user       string  // who signed in
 	client     string  // the name given with ID
 	account    *account.Account
-	accountID  atomic.Uint64 // of account; 0 before login
-	box        *openBox      // the selected mailbox
-	metadata   *toldMetadata // nil unless METADATA or METADATA-SERVER is enabled
-	notify     *notifying    // nil before the first NOTIFY
-	progress   progress      // of the command under way
+	accountID  atomic.Uint64   // of account; 0 before login
+	box        *openBox        // the selected mailbox
+	metadata   *toldMetadata   // nil unless METADATA or METADATA-SERVER is enabled
+	notify     *notifying      // nil before the first NOTIFY
+	progress   progress        // of the command under way
+	compare    mail.Comparator // what SEARCH, SORT and THREAD compare texts by
 
 	draining <-chan struct{}
 	begun    time.Time // when the session began, by the wall clock

@@ -23,7 +23,7 @@ func (s *session) sort(c *command) error {
 	if byRelevancy && args.Uses&imapwire.UsesFuzzy == 0 {
 		return bad("RELEVANCY is for a search with FUZZY") // RFC 6203 6
 	}
-	sorter := search.NewSorter(args.Order)
+	sorter := search.NewSorter(args.Order, s.compare)
 	var sorted []mail.UID
 	var scores []uint8
 	graded := args.Return&imapwire.ReturnRelevancy != 0

@@ -100,6 +100,7 @@ func commandTable() []spec {
 		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},
 
 		{name: "ESEARCH", states: loggedIn, sequences: true, reveals: true, byUID: true, announce: "MULTISEARCH", do: (*session).multiSearch},
+		{name: "COMPARATOR", states: loggedIn, reveals: true, announce: "I18NLEVEL=2", do: (*session).comparator},
 
 		{name: "CHECK", states: selected, reveals: true, rev1: true, do: (*session).check},
 		{name: "CLOSE", states: selected, do: (*session).close},

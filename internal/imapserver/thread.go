@@ -15,7 +15,7 @@ func (s *session) thread(c *command) error {
 	if err := s.sortAllowed(&args.SearchArgs); err != nil {
 		return err
 	}
-	threader := search.NewThreader(args.Algorithm)
+	threader := search.NewThreader(args.Algorithm, s.compare.Collation)
 	var threads mail.Threads
 	err := s.forFound(&args.SearchArgs, false, threader.Needs(), threader.Add, func(*findings) { threads = threader.Threads() })
 	if err != nil {

@@ -57,6 +57,7 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		`a SETMETADATA "" ("/shared/comment" nil /private/vendor/a/b "")`,
 		`A LIST "" % RETURN (METADATA (/shared/comment "/private/comment"))`, // RFC 9590
 		`A LIST (SPECIAL-USE) "" "*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment) CHILDREN)`,
+		`A001 COMPARATOR "cz;*" i;basic`, `a COMPARATOR`, // RFC 5255 4.7
 		`B1 SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT "Helo"`, `C1 SORT (RELEVANCY) UTF-8 FUZZY SUBJECT "Helo"`, // RFC 6203
 		`C2 SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT "Helo"`, `a SEARCH FUZZY (FROM "Dave" SINCE 21-Jan-2009 BEFORE 24-Jan-2009)`,
 		`tag1 ESEARCH IN (mailboxes "folder1" subtree "folder2") unseen`, `a ESEARCH unseen`, `a ESEARCH 1:100 FROM "frobozz"`,
@@ -140,6 +141,7 @@ func TestNotTheGrammar(t *testing.T) {
 		`APPEND x CATENATE (URL x )`, `APPEND x CATENATE (URL x URL)`, `APPEND x CATENATE (TEXT x)`, `APPEND x CATENATE (x y)`,
 		`APPEND x CATENATE (UTF8 {1+})`, `APPEND x CATENATE TEXT {1+}`, `APPEND x CATENATE (URL x) y`, `APPEND x CATENATE (URL x) URL`,
 		`APPEND x CATENATE (URL x) (\Seen`, `REPLACE`, `REPLACE 1`, `REPLACE 1 x`, `REPLACE 1,2 x {1+}`, `REPLACE 1:2 x {1+}`,
+		`COMPARATOR `, `COMPARATOR (i;octet)`, `COMPARATOR i;octet *`, `COMPARATOR  i;octet`,
 		`SEARCH FUZZY`, `SEARCH FUZZY `, `SEARCH NOT FUZZY`, `SEARCH FUZZY ()`, `SEARCH RETURN (RELEVANCY 1) FUZZY ALL`, `SORT (FUZZY) UTF-8 ALL`,
 		`ESEARCH`, `ESEARCH IN`, `ESEARCH IN (`, `ESEARCH IN () ALL`, `ESEARCH IN (personal)`, `ESEARCH IN personal ALL`, `ESEARCH IN (everywhere) ALL`,
 		`ESEARCH IN (selected-delayed) ALL`, `ESEARCH IN (subtree) ALL`, `ESEARCH IN (subtree ()) ALL`, `ESEARCH IN (mailboxes a b) ALL`,

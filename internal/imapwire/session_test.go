@@ -70,6 +70,8 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &store, r.ExpectStoreArgs(&store)
 	case "SEARCH", "UID SEARCH":
 		return &search, r.ExpectSearchArgs(&search)
+	case "COMPARATOR":
+		return &caps, r.ExpectComparatorArgs(&caps)
 	case "ESEARCH":
 		return &multi, r.ExpectMultiSearchArgs(&multi)
 	case "SORT", "UID SORT":
@@ -248,6 +250,7 @@ var dialogue = []string{
 	"A282 SEARCH RETURN (MIN COUNT) FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"\r\n", // RFC 9051 6.4.4
 	"A285 SEARCH CHARSET UTF-8 OR TEXT {8+}\r\n\xd0\xba\xd0\xbb\xd1\x84\xd1\x8a (UNSEEN 1:3) UID $\r\n",
 	"C2 SORT RETURN (RELEVANCY ALL) (REVERSE RELEVANCY) UTF-8 FUZZY OR FUZZY TEXT \"Helo\" NOT FUZZY 1\r\n",          // RFC 6203 6
+	"A001 COMPARATOR \"cz;*\" {7+}\r\ni;octet i;basic\r\n",                                                           // RFC 5255 4.7
 	"tag2 ESEARCH IN (mailboxes \"folder1\" subtree-one (\"folder2\" {3+}\r\na/b) personal) RETURN (MIN) unseen\r\n", // RFC 7377 3
 	"A003 STORE 2:4 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\\Deleted $Forwarded)\r\n",
 	"A003 APPEND saved-messages (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n12345\r\n890\r\n",

@@ -73,7 +73,7 @@ func (p *Program) Evaluator() *Evaluator {
 		field:   make([]Answer, len(p.field)),
 		text:    make([]Answer, len(p.text)),
 		matched: make([]int, len(p.text)),
-		folder:  &folder{},
+		folder:  &folder{by: p.collation},
 	}
 	if p.fuzzyText {
 		e.fits, e.hits, e.grades = make([]fit, len(p.text)), make([]bool, len(p.text)), make([]uint8, len(p.text))

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"postern/internal/mail"
 )
 
 // folder prepares text for comparison as i;unicode-casemap does (RFC 5051): each
@@ -14,8 +16,13 @@ import (
 // 5051 allows and Vietnamese needs: windows-1258 writes in another order what
 // Unicode composes. A byte that is not UTF-8 stays as it is.
 //
+// For the other collations it does what they say instead: i;ascii-casemap makes
+// capitals of the letters of ASCII and leaves the rest, i;octet leaves everything
+// (RFC 4790 9.2, 9.3).
+//
 // It takes text in pieces cut anywhere and gives the same as for the whole.
 type folder struct {
+	by      mail.Collation
 	partial []byte // the beginning of a character whose end is still to come
 	marks   []mark // combining marks that wait for their order
 	known   [512]folded
@@ -40,13 +47,22 @@ type folded struct {
 const maxMarks = 64
 
 // foldString folds all of s.
-func foldString(s string) []byte {
-	var f folder
+func foldString(s string, by mail.Collation) []byte {
+	f := folder{by: by}
 	return f.flush(f.append(nil, []byte(s)))
 }
 
 // append folds the next piece of a text and appends to dst what is certain.
 func (f *folder) append(dst, piece []byte) []byte {
+	switch f.by {
+	case mail.Octet:
+		return append(dst, piece...)
+	case mail.ASCIICasemap:
+		start := len(dst)
+		dst = append(dst, piece...)
+		capitals(dst[start:])
+		return dst
+	}
 	for len(f.partial) > 0 && len(piece) > 0 {
 		f.partial = append(f.partial, piece[0])
 		piece = piece[1:]
@@ -58,6 +74,15 @@ func (f *folder) append(dst, piece []byte) []byte {
 		}
 	}
 	return f.whole(dst, piece)
+}
+
+// capitals makes capitals of the letters of ASCII.
+func capitals(text []byte) {
+	for i, c := range text {
+		if 'a' <= c && c <= 'z' {
+			text[i] = c - ('a' - 'A')
+		}
+	}
 }
 
 // whole folds a piece that begins with a character.

@@ -20,7 +20,7 @@ func TestFoldEveryCharacter(t *testing.T) {
 		if !utf8.ValidRune(r) {
 			continue
 		}
-		if got, want := string(foldString(string(r))), reference(string(r)); got != want {
+		if got, want := string(foldString(string(r), 0)), reference(string(r)); got != want {
 			t.Errorf("U+%04X folds to %q, want %q", r, got, want)
 		}
 	}
@@ -52,7 +52,7 @@ func TestFold(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := string(foldString(tt.in)); got != tt.want {
+			if got := string(foldString(tt.in, 0)); got != tt.want {
 				t.Errorf("got %+q, want %+q", got, tt.want)
 			}
 			var f folder
@@ -91,8 +91,8 @@ func TestNeedle(t *testing.T) {
 		{"стол", "ЗА СТОЛОМ", true},
 	}
 	for _, tt := range tests {
-		n := newNeedle(tt.needle)
-		folded := foldString(tt.text)
+		n := newNeedle(tt.needle, 0)
+		folded := foldString(tt.text, 0)
 		if _, got := n.find(0, folded); got != tt.want {
 			t.Errorf("%q in %q: %t, want %t", tt.needle, tt.text, got, tt.want)
 		}
@@ -119,14 +119,14 @@ func FuzzContains(f *testing.F) {
 	f.Add("aabaabaaab", "aabaaab", uint64(2))
 	f.Add("한국어 메일", "국어", uint64(5))
 	f.Fuzz(func(t *testing.T, text, what string, cuts uint64) {
-		whole := foldString(text)
+		whole := foldString(text, 0)
 		if utf8.ValidString(text) && longestMarks(text) < 30 {
 			if want := reference(text); string(whole) != want {
 				t.Fatalf("%+q folds to %+q, want %+q", text, whole, want)
 			}
 		}
-		n := newNeedle(what)
-		want := strings.Contains(string(whole), string(foldString(what)))
+		n := newNeedle(what, 0)
+		want := strings.Contains(string(whole), string(foldString(what, 0)))
 		var fold folder
 		var all []byte
 		matched, found := n.find(0, nil)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"unicode"
 	"unicode/utf8"
+
+	"postern/internal/mail"
 )
 
 // fuzzy is a text that is looked for word by word (RFC 6203): each of its words has
@@ -42,7 +44,7 @@ const (
 
 // newFuzzy prepares to look for a text's words. It gives nil if there are none, or
 // too many: then the text is only looked for as it is written.
-func newFuzzy(text string) *fuzzy {
+func newFuzzy(text string, by mail.Collation) *fuzzy {
 	f := &fuzzy{}
 	var scan wordScan
 	add := func(word []byte) bool {
@@ -59,7 +61,7 @@ func newFuzzy(text string) *fuzzy {
 		f.words = append(f.words, w)
 		return len(f.words) <= maxFuzzyWords
 	}
-	for piece := foldString(text); len(piece) > 0; {
+	for piece := foldString(text, by); len(piece) > 0; {
 		var word []byte
 		if word, piece = scan.next(piece); !add(word) {
 			return nil
@@ -173,6 +175,8 @@ func (s *wordScan) next(piece []byte) (word, rest []byte) {
 		switch {
 		case 'A' <= r && r <= 'Z' || '0' <= r && r <= '9':
 			s.add(r)
+		case 'a' <= r && r <= 'z': // i;octet leaves them, and so does "ﬁ" (RFC 5051)
+			s.add(r - ('a' - 'A'))
 		case r < utf8.RuneSelf || r == utf8.RuneError:
 			if word := s.end(); word != nil {
 				return word, piece
@@ -184,7 +188,7 @@ func (s *wordScan) next(piece []byte) (word, rest []byte) {
 					s.add(r)
 				}
 			} else {
-				s.add(r)
+				s.add(unicode.ToTitle(r))
 			}
 		default:
 			if word := s.end(); word != nil {

@@ -1,6 +1,10 @@
 package search
 
-import "bytes"
+import (
+	"bytes"
+
+	"postern/internal/mail"
+)
 
 // needle is a folded string that is looked for in folded text, by Knuth, Morris
 // and Pratt's method: the text is looked at once, in pieces cut anywhere, and
@@ -13,8 +17,8 @@ type needle struct {
 }
 
 // newNeedle folds s and prepares to look for it.
-func newNeedle(s string) needle {
-	n := needle{text: foldString(s)}
+func newNeedle(s string, by mail.Collation) needle {
+	n := needle{text: foldString(s, by)}
 	n.next = make([]int32, len(n.text)+1)
 	k := 0
 	for i := 1; i < len(n.text); i++ {

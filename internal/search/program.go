@@ -25,6 +25,9 @@ type Env struct {
 	// Account is whose messages are searched: it is part of their EMAILIDs.
 	Account mail.AccountID
 
+	// Collation is what texts are compared by (RFC 5255 4.2).
+	Collation mail.Collation
+
 	// Relevancy says that the Evaluator is to grade messages that match.
 	Relevancy bool
 }
@@ -44,6 +47,7 @@ type Program struct {
 	text  []textKey
 
 	threads   bool // a key asks for the thread
+	collation mail.Collation
 	fuzzyText bool // a key on text is fuzzy
 	graded    bool // messages that match are graded: there is a fuzzy key, and Env asks
 }
@@ -109,7 +113,7 @@ const (
 // Compile makes a Program. Criteria that are no valid tree are mail.Invalid,
 // those nested deeper than any client's mail.Limit.
 func Compile(c mail.Criteria, env Env) (*Program, error) {
-	b := builder{program: &Program{}, env: env}
+	b := builder{program: &Program{collation: env.Collation}, env: env}
 	root, err := b.build(&c, 0)
 	if err != nil {
 		return nil, err
@@ -211,9 +215,9 @@ func (b *builder) build(c *mail.Criteria, depth int) (node, error) {
 		b.program.sent = append(b.program.sent, sentKey{c.Op, numberOf(c.Date)})
 		return node{kind: isSent, key: len(b.program.sent) - 1, cost: costSent}, nil
 	case mail.SearchHeader:
-		key := newFieldKey(c.Field, c.Text)
+		key := newFieldKey(c.Field, c.Text, b.env.Collation)
 		if b.fuzzy {
-			key.fuzzy = newFuzzy(c.Text)
+			key.fuzzy = newFuzzy(c.Text, b.env.Collation)
 		}
 		b.program.field = append(b.program.field, key)
 		return node{kind: isField, key: len(b.program.field) - 1, cost: costField}, nil
@@ -301,9 +305,9 @@ func (b *builder) textNode(c *mail.Criteria) node {
 	if c.Text == "" {
 		return constant(Yes)
 	}
-	key := textKey{header: c.Op == mail.SearchText, needle: newNeedle(c.Text)}
+	key := textKey{header: c.Op == mail.SearchText, needle: newNeedle(c.Text, b.env.Collation)}
 	if b.fuzzy {
-		key.fuzzy = newFuzzy(c.Text)
+		key.fuzzy = newFuzzy(c.Text, b.env.Collation)
 	}
 	b.program.text = append(b.program.text, key)
 	return node{kind: isText, key: len(b.program.text) - 1, cost: costText}
@@ -360,8 +364,8 @@ func (b *builder) rowNode(c *mail.Criteria) (node, error) {
 
 // newFieldKey prepares HEADER, and FROM, SUBJECT and the like, which are HEADER
 // with a name of their own.
-func newFieldKey(name, text string) fieldKey {
-	k := fieldKey{name: name, kind: keptIn(name), needle: newNeedle(text)}
+func newFieldKey(name, text string, by mail.Collation) fieldKey {
+	k := fieldKey{name: name, kind: keptIn(name), needle: newNeedle(text, by)}
 	if k.kind.isAddresses() {
 		// A Summary has addresses taken apart: what only the written field has
 		// between the parts can only be found there.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"unicode/utf8"
 
 	"postern/internal/mail"
 )
@@ -16,10 +17,11 @@ const maxKeyText = 256 << 20
 // key per message and criterion, side by side; comparing two messages reads those
 // and allocates nothing.
 type Sorter struct {
-	columns []column
-	uids    []mail.UID
-	folder  folder
-	plain   []byte
+	columns    []column
+	descending bool // texts are in the order opposite to that of their octets
+	uids       []mail.UID
+	folder     folder
+	plain      []byte
 }
 
 // column is the keys for one criterion, one of each message.
@@ -30,10 +32,10 @@ type column struct {
 	text    []byte   // folded
 }
 
-// NewSorter makes a Sorter. A criterion whose key was there before cannot decide
+// NewSorter makes a Sorter that compares texts by a comparator. A criterion whose key was there before cannot decide
 // anything and is left out.
-func NewSorter(order []mail.SortCriterion) *Sorter {
-	s := &Sorter{}
+func NewSorter(order []mail.SortCriterion, by mail.Comparator) *Sorter {
+	s := &Sorter{descending: by.Descending, folder: folder{by: by.Collation}}
 	for _, c := range order {
 		if !slices.ContainsFunc(s.columns, func(have column) bool { return have.Key == c.Key }) {
 			s.columns = append(s.columns, column{SortCriterion: c})
@@ -57,11 +59,15 @@ func (s *Sorter) Add(uid mail.UID, h *Heading) error {
 	s.uids = append(s.uids, uid)
 	for i := range s.columns {
 		c := &s.columns[i]
-		n, isText := sortNumber(c.Key, h)
-		if isText {
+		n, byText := sortNumber(c.Key, h)
+		if byText {
 			start := len(c.text)
 			s.plain = sortText(s.plain[:0], c.Key, h)
-			c.text = s.folder.flush(s.folder.append(c.text, s.plain))
+			if isValidText(s.plain) {
+				c.text = s.folder.flush(s.folder.append(c.text, s.plain))
+			} else {
+				c.text = append(append(c.text, notText), s.plain...)
+			}
 			c.ends = append(c.ends, len(c.text))
 			n = head(c.text[start:])
 			if len(c.text) > maxKeyText {
@@ -92,8 +98,13 @@ func (s *Sorter) compare(a, b int32) int {
 	for i := range s.columns {
 		c := &s.columns[i]
 		d := cmp.Compare(c.numbers[a], c.numbers[b])
-		if d == 0 && c.ends != nil {
-			d = bytes.Compare(c.of(a), c.of(b))
+		if c.ends != nil {
+			if d == 0 {
+				d = bytes.Compare(c.of(a), c.of(b))
+			}
+			if s.descending && max(c.numbers[a], c.numbers[b]) < notText<<56 {
+				d = -d
+			}
 		}
 		switch {
 		case d != 0 && c.Reverse:
@@ -103,6 +114,14 @@ func (s *Sorter) compare(a, b int32) int {
 		}
 	}
 	return cmp.Compare(a, b)
+}
+
+// notText begins the keys of texts that are none: octets that no charset explains.
+// They come after all others, by i;octet (RFC 5255 4.6), and no UTF-8 has it.
+const notText = 0xFF
+
+func isValidText(plain []byte) bool {
+	return utf8.Valid(plain) && !bytes.ContainsRune(plain, utf8.RuneError)
 }
 
 // of gives a message's text.

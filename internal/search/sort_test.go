@@ -15,7 +15,7 @@ import (
 
 func sorted(t testing.TB, mailbox []Heading, order ...mail.SortCriterion) []mail.UID {
 	t.Helper()
-	s := NewSorter(order)
+	s := NewSorter(order, mail.Comparator{})
 	for i := range mailbox {
 		if err := s.Add(mail.UID(i+1), &mailbox[i]); err != nil {
 			t.Fatal(err)
@@ -166,7 +166,7 @@ func TestSortAgainstAPlainOne(t *testing.T) {
 			}
 			return 0
 		})
-		s := NewSorter(order)
+		s := NewSorter(order, mail.Comparator{})
 		for i := range mailbox {
 			if err := s.Add(mail.UID(i+1), &mailbox[i]); err != nil {
 				t.Fatal(err)
@@ -180,7 +180,7 @@ func TestSortAgainstAPlainOne(t *testing.T) {
 
 // Comparing takes no memory, whatever is compared.
 func TestCompareAllocatesNothing(t *testing.T) {
-	s := NewSorter([]mail.SortCriterion{by(mail.SortSubject), down(mail.SortFrom), by(mail.SortDate)})
+	s := NewSorter([]mail.SortCriterion{by(mail.SortSubject), down(mail.SortFrom), by(mail.SortDate)}, mail.Comparator{})
 	for i := range 10 {
 		h := Heading{Subject: "the same long subject", From: box("the same sender as ever", "x"), Sent: int64(i)}
 		if err := s.Add(mail.UID(i+1), &h); err != nil {

@@ -19,9 +19,10 @@ type Threader struct {
 	refs     references
 }
 
-// NewThreader makes a Threader.
-func NewThreader(a mail.ThreadAlgorithm) *Threader {
+// NewThreader makes a Threader that compares subjects by a collation.
+func NewThreader(a mail.ThreadAlgorithm, by mail.Collation) *Threader {
 	t := &Threader{algorithm: a}
+	t.subjects.folder.by = by
 	t.subjects.known = map[string]int32{"": 0}
 	t.refs.ids = map[string]int32{}
 	return t

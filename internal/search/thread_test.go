@@ -13,7 +13,7 @@ import (
 // threadsOf threads a mailbox; UIDs are places plus one.
 func threadsOf(t testing.TB, a mail.ThreadAlgorithm, mailbox []Heading) mail.Threads {
 	t.Helper()
-	threader := NewThreader(a)
+	threader := NewThreader(a, 0)
 	for i := range mailbox {
 		if err := threader.Add(mail.UID(i+1), &mailbox[i]); err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestThreadsAgainstThePlainOnes(t *testing.T) {
 		for a, plain := range map[mail.ThreadAlgorithm]func([]Heading) *plainNode{
 			mail.ThreadReferences: plainReferences, mail.ThreadOrderedSubject: plainOrderedSubject, mail.ThreadRefs: plainRefs,
 		} {
-			threader := NewThreader(a)
+			threader := NewThreader(a, 0)
 			for i := range mailbox {
 				if err := threader.Add(mail.UID(i+1), &mailbox[i]); err != nil {
 					t.Fatal(err)
@@ -268,7 +268,7 @@ func TestManyReferences(t *testing.T) {
 	}
 	mailbox := []Heading{{MessageID: "<0@x>", Subject: "s"}, {MessageID: "<50@x>", Subject: "t"}, {MessageID: "<99999@x>", Subject: "u"},
 		{References: b.String(), Subject: "v"}}
-	threader := NewThreader(mail.ThreadReferences)
+	threader := NewThreader(mail.ThreadReferences, 0)
 	for i := range mailbox {
 		if err := threader.Add(mail.UID(i+1), &mailbox[i]); err != nil {
 			t.Fatal(err)
@@ -284,7 +284,7 @@ func TestManyReferences(t *testing.T) {
 
 // More references to what is not there than anybody's mail has are refused.
 func TestTooManyMissing(t *testing.T) {
-	threader := NewThreader(mail.ThreadRefs)
+	threader := NewThreader(mail.ThreadRefs, 0)
 	for i := 0; ; i++ {
 		var b strings.Builder
 		for j := range maxReferences {
