@@ -139,6 +139,10 @@ func imapLimits(cfg config.Config) imapserver.Limits {
 	limits := imapserver.DefaultLimits()
 	limits.Message = int64(cfg.IMAP.MaxMessage)
 	limits.After = imapwire.LoggedIn(limits.Message)
+	limits.After.Line, limits.After.Literal, limits.After.Args = int(cfg.Limits.CommandLine), int64(cfg.Limits.Literal), int64(cfg.Limits.Arguments)
+	limits.Login, limits.Command, limits.Bad = cfg.Limits.LoginTime, cfg.Limits.CommandTime, cfg.Limits.BadCommands
+	limits.SearchCPU, limits.Searches = cfg.Limits.SearchTime, cfg.Limits.Searches
+	limits.Search = max(limits.Search, 2*limits.SearchCPU) // it waits for others, too
 	limits.Idle = cfg.IMAP.Autologout
 	limits.Sessions = cfg.IMAP.Sessions
 	// A session that shows expunged mail goes well before the mail does.

@@ -53,7 +53,10 @@ func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry
 	pool := account.NewPool(st, account.Options{
 		Log: log, ExpungeHold: cfg.Store.ExpungeHold, Defaults: defaultMailboxes(cfg.Mailboxes),
 		// The conversations keep the configured limits, which a reload may raise.
-		Limits: account.Limits{MessageSize: int64(config.LargestMessage) + traceRoom},
+		Limits: account.Limits{
+			MessageSize: int64(config.LargestMessage) + traceRoom,
+			Mailboxes:   cfg.Limits.Mailboxes, MailboxKeywords: cfg.Limits.Keywords,
+		},
 	})
 	watch, err := openGuard(context.Background(), st.Shelf(), log, metrics)
 	if err != nil {

@@ -59,6 +59,15 @@ func hostname(cfg config.Config) string {
 	return name
 }
 
+// netLimits are the limits of connections.
+func netLimits(cfg config.Config) netserver.Limits {
+	l := cfg.Limits
+	return netserver.Limits{
+		All: l.Connections, BeforeLoginAll: l.BeforeLogin, PerAddress: l.PerAddress, PerNetwork: l.PerNetwork,
+		Handshakes: l.Handshakes, BeforeLogin: l.LoginTime,
+	}
+}
+
 // tlsSettings are those of every listener. They are kept across reloads, because
 // clients' session tickets are good for them alone.
 type tlsSettings struct {

@@ -40,7 +40,7 @@ func (s *server) reload(reread func() (config.Config, error)) error {
 		return err
 	}
 	if s.keepFixed(&cfg) {
-		s.log.Warn("data, store, control, mailboxes and log.format are read at start only: restart to change them")
+		s.log.Warn("data, store, control, limits, mailboxes and log.format are read at start only: restart to change them")
 	}
 	pair, _, err := certificate(cfg)
 	if err != nil {
@@ -71,7 +71,8 @@ func (s *server) reload(reread func() (config.Config, error)) error {
 func (s *server) keepFixed(cfg *config.Config) (changed bool) {
 	was := s.inForce
 	changed = cfg.Data != was.Data || cfg.Store != was.Store || cfg.Control != was.Control ||
-		cfg.Mailboxes != was.Mailboxes || cfg.Log.Format != was.Log.Format
-	cfg.Data, cfg.Store, cfg.Control, cfg.Mailboxes, cfg.Log.Format = was.Data, was.Store, was.Control, was.Mailboxes, was.Log.Format
+		cfg.Mailboxes != was.Mailboxes || cfg.Limits != was.Limits || cfg.Log.Format != was.Log.Format
+	cfg.Data, cfg.Store, cfg.Control, cfg.Limits, cfg.Mailboxes = was.Data, was.Store, was.Control, was.Limits, was.Mailboxes
+	cfg.Log.Format = was.Log.Format
 	return changed
 }

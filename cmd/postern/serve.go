@@ -114,7 +114,7 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 		return nil, explainOpen(cfg.Data, err)
 	}
 	s := &server{book: log, metrics: metrics, inForce: cfg}
-	s.net = netserver.New(netserver.Config{Log: log.Logger, Metrics: metrics, Inherited: inherited})
+	s.net = netserver.New(netserver.Config{Log: log.Logger, Metrics: metrics, Inherited: inherited, Limits: netLimits(cfg)})
 	pair, print, err := certificate(cfg)
 	if err != nil {
 		return nil, err

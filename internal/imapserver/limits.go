@@ -30,7 +30,7 @@ type Limits struct {
 	MessageRate   int64
 	MessageWindow time.Duration
 
-	BadBefore int // commands answered BAD before login; the next ends it
+	BadBefore int // commands answered BAD before login; the last of them ends it
 	Bad       int // commands answered BAD after login
 	BadInRow  int // and one after the other
 

@@ -60,6 +60,7 @@ func (c *Config) check(r *reader) {
 	if len(c.LMTP.Detail) > 1 || strings.ContainsAny(c.LMTP.Detail, "@. \"") {
 		r.mistake(at("lmtp.detail_separator"), "lmtp.detail_separator: one character, as in \"+\", or nothing")
 	}
+	c.checkLimits(r)
 	c.checkTwice(r)
 	c.checkListeners(r, "listen.imaps", c.Listen.IMAPS)
 	c.checkListeners(r, "listen.imap", c.Listen.IMAP)
@@ -68,6 +69,46 @@ func (c *Config) check(r *reader) {
 		r.mistake(0, "no listener is left: give one of listen.imaps, listen.imap and listen.lmtp")
 	}
 	c.checkNames(r)
+}
+
+// checkLimits finds limits that ordinary clients would meet.
+func (c *Config) checkLimits(r *reader) {
+	l := &c.Limits
+	for _, n := range []struct {
+		name        string
+		have, least int
+	}{
+		{"connections", l.Connections, 0}, {"before_login", l.BeforeLogin, 1}, {"before_login_per_address", l.PerAddress, 1},
+		{"before_login_per_network", l.PerNetwork, 1}, {"handshakes", l.Handshakes, 1}, {"bad_commands", l.BadCommands, 1},
+		{"searches_per_account", l.Searches, 1}, {"mailboxes_per_account", l.Mailboxes, 10}, {"keywords_per_mailbox", l.Keywords, 1},
+	} {
+		if n.have < n.least {
+			r.mistake(r.lines["limits."+n.name], "limits.%s: at least %d", n.name, n.least)
+		}
+	}
+	for _, d := range []struct {
+		name        string
+		have, least time.Duration
+	}{
+		{"login_time", l.LoginTime, 10 * time.Second}, {"command_time", l.CommandTime, 10 * time.Second},
+		{"search_time", l.SearchTime, time.Second},
+	} {
+		if d.have < d.least {
+			r.mistake(r.lines["limits."+d.name], "limits.%s: at least %q", d.name, d.least)
+		}
+	}
+	for _, s := range []struct {
+		name              string
+		have, least, most Size
+	}{
+		// RFC 7162 4 wants lines of 8,192 octets taken; one is held in memory.
+		{"command_line", l.CommandLine, 8 << 10, 16 << 20}, {"literal", l.Literal, 8 << 10, 16 << 20},
+		{"arguments", l.Arguments, l.Literal, 64 << 20},
+	} {
+		if s.have < s.least || s.have > s.most {
+			r.mistake(r.lines["limits."+s.name], "limits.%s: from %q to %q", s.name, s.least, s.most)
+		}
+	}
 }
 
 // notOfHostname reports whether a character cannot be part of a name or an address

@@ -21,6 +21,7 @@ type Config struct {
 	Mailboxes Mailboxes `toml:"mailboxes" doc:"Mailboxes a new account gets beside INBOX, with their special use, subscribed. An empty name leaves one out."`
 	IMAP      IMAP      `toml:"imap" doc:"IMAP sessions."`
 	LMTP      LMTP      `toml:"lmtp" doc:"Delivery."`
+	Limits    Limits    `toml:"limits" doc:"How much one client may ask for. They are there against attacks and runaway programs; a server with ordinary clients needs no other ones."`
 	Store     Store     `toml:"store" doc:"The embedded store."`
 	Log       Log       `toml:"log" doc:"The log, on standard error."`
 	Control   Control   `toml:"control" doc:"The socket by which the postern commands reach a running server."`
@@ -81,6 +82,29 @@ type LMTP struct {
 	Detail     string `toml:"detail_separator" doc:"user+detail@domain is delivered to the mailbox detail where it exists. Empty: off."`
 }
 
+// Limits is how much one client may ask for. What is not here has a reason of its
+// own, or is a setting of IMAP or LMTP.
+type Limits struct {
+	Connections int `toml:"connections" doc:"Connections at a time, signed in or not; 0: as many as the system lets a process have."`
+	BeforeLogin int `toml:"before_login" doc:"Connections at a time that have not signed in. When there are more, the oldest that keeps us waiting is closed."`
+	PerAddress  int `toml:"before_login_per_address" doc:"The same from one IPv4 address or IPv6 /64."`
+	PerNetwork  int `toml:"before_login_per_network" doc:"The same from one IPv4 /24 or IPv6 /48."`
+	Handshakes  int `toml:"handshakes" doc:"TLS handshakes at a time."`
+
+	LoginTime   time.Duration `toml:"login_time" doc:"How long a connection may take to sign in."`
+	CommandTime time.Duration `toml:"command_time" doc:"How long a client may take to send a command, messages apart."`
+	BadCommands int           `toml:"bad_commands" doc:"After so many commands answered BAD a signed-in session is ended."`
+
+	CommandLine Size `toml:"command_line" doc:"Longest command of a signed-in session, literals apart."`
+	Literal     Size `toml:"literal" doc:"Longest literal that is no message."`
+	Arguments   Size `toml:"arguments" doc:"All such literals of one command together."`
+
+	SearchTime time.Duration `toml:"search_time" doc:"Processor time that one SEARCH, SORT or THREAD may take."`
+	Searches   int           `toml:"searches_per_account" doc:"Searches an account may have under way; others wait for their turn."`
+	Mailboxes  int           `toml:"mailboxes_per_account" doc:"Mailboxes an account may have."`
+	Keywords   int           `toml:"keywords_per_mailbox" doc:"Different keywords that clients may bring into a mailbox."`
+}
+
 // Store is what concerns the embedded store.
 type Store struct {
 	Reserve     Size          `toml:"reserve" doc:"Room on the disk below which nothing more is written: clients get NO [UNAVAILABLE], LMTP 452, until there is room again."`
@@ -116,8 +140,14 @@ func Default() Config {
 		Mailboxes: Mailboxes{Drafts: "Drafts", Sent: "Sent", Archive: "Archive", Junk: "Junk", Trash: "Trash"},
 		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, DisabledCaps: []string{}},
 		LMTP:      LMTP{MaxMessage: 64 << 20, Recipients: 1000, Detail: "+"},
-		Store:     Store{Reserve: 256 << 20, Cache: 64 << 20, ExpungeHold: 24 * time.Hour},
-		Log:       Log{Format: "auto", Level: "info"},
+		Limits: Limits{
+			BeforeLogin: 4096, PerAddress: 32, PerNetwork: 128, Handshakes: 1024,
+			LoginTime: time.Minute, CommandTime: time.Minute, BadCommands: 20,
+			CommandLine: 64 << 10, Literal: 128 << 10, Arguments: 1 << 20,
+			SearchTime: 30 * time.Second, Searches: 4, Mailboxes: 10_000, Keywords: 1024,
+		},
+		Store: Store{Reserve: 256 << 20, Cache: 64 << 20, ExpungeHold: 24 * time.Hour},
+		Log:   Log{Format: "auto", Level: "info"},
 	}
 }
 
