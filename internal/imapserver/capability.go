@@ -28,6 +28,7 @@ func features() []feature {
 		{"CREATE-SPECIAL-USE", false, true},
 		{"ESEARCH", false, true},
 		{"ESORT", false, true},
+		{"FILTERS", false, true},
 		{"INPROGRESS", false, true},
 		{"LIST-EXTENDED", false, true},
 		{"LIST-METADATA", false, true},

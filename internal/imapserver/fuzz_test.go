@@ -58,6 +58,7 @@ func FuzzSession(f *testing.F) {
 		f.Add(uint8(stage), uint8(2), "a ENABLE METADATA\r\nb SETMETADATA INBOX (/private/comment {3+}\r\na\r\n /shared/x ~{1+}\r\n\x00 /private/specialuse NIL)\r\nc GETMETADATA (DEPTH infinity MAXSIZE 2) INBOX (/private /shared)\r\nd LIST \"\" * RETURN (METADATA (/shared/x))\r\n")
 		f.Add(uint8(stage), uint8(0), "a SEARCH RETURN (RELEVANCY PARTIAL 1:2) FUZZY TEXT msseage\r\nb UID SORT RETURN (RELEVANCY ALL SAVE) (REVERSE RELEVANCY) UTF-8 FUZZY OR SEEN BODY tex\r\n")
 		f.Add(uint8(stage), uint8(0), "a COMPARATOR \"-i;*\" i;octet\r\nb SORT (SUBJECT) UTF-8 TEXT x\r\nc COMPARATOR \"\"\r\nd COMPARATOR\r\n")
+		f.Add(uint8(stage), uint8(0), "a SETMETADATA \"\" (/private/filters/values/f \"OR FILTER g SEEN\" /private/filters/values/g {8+}\r\nTEXT {1}\r\nx)\r\nb SEARCH RETURN (SAVE) FILTER f\r\nc ESEARCH RETURN (SAVE) CHARSET X FILTER g\r\n")
 		f.Add(uint8(stage), uint8(2), "a ESEARCH IN (personal mailboxes (INBOX x) subtree x) RETURN (MIN COUNT SAVE) 1:7 UNSEEN\r\nb ESEARCH TEXT x\r\n")
 		f.Add(uint8(stage), uint8(0), "a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (%/% *) RETURN (CHILDREN STATUS (SIZE))\r\nb LSUB \"\" %\r\n")
 		f.Add(uint8(stage), uint8(0), "a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY[]) MessageExpunge FlagChange)) (SUBTREE (x INBOX) (MailboxName SubscriptionChange))\r\nb CREATE x/y\r\nc APPEND INBOX {5+}\r\nhello\r\nd NOTIFY NONE\r\n")

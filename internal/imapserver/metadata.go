@@ -113,6 +113,9 @@ func (s *session) setMetadata(*command) error {
 	var at mail.ModSeq
 	var err error
 	if args.Mailbox == "" {
+		if err := s.filtersAllowed(args.Entries); err != nil {
+			return err
+		}
 		at, err = s.account.SetMetadata(s.ctx, args.Entries)
 	} else {
 		if mailbox, err = s.mailbox(args.Mailbox, rightsToSet(args.Entries)); err == nil {

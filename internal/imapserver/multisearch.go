@@ -19,7 +19,7 @@ func (s *session) multiSearch(c *command) error {
 		return s.unsaved(&args.SearchArgs, s.r.Err())
 	}
 	if err := s.multiSearchAllowed(&args); err != nil {
-		return err
+		return s.unsaved(&args.SearchArgs, err)
 	}
 	var found []foundIn
 	err := s.whileSearchMayLast(func(ctx context.Context) error {
@@ -69,10 +69,14 @@ func (s *session) multiSearchAllowed(args *imapwire.MultiSearchArgs) error {
 		return bad("no mailbox is selected")
 	case others && args.Return&imapwire.ReturnSave != 0:
 		return bad("SAVE is for a search of the selected mailbox alone")
-	case others && asksSaved(&args.Criteria):
+	}
+	if err := s.searchAllowed(&args.SearchArgs); err != nil {
+		return err
+	}
+	if others && asksSaved(&args.Criteria) {
 		return bad("$ is for a search of the selected mailbox alone")
 	}
-	return s.searchAllowed(&args.SearchArgs)
+	return nil
 }
 
 // asksSaved reports whether criteria mean "$".

@@ -17,7 +17,7 @@ func (s *session) search(c *command) error {
 		return s.unsaved(&args, s.r.Err())
 	}
 	if err := s.searchAllowed(&args); err != nil {
-		return err
+		return s.unsaved(&args, err)
 	}
 	program, err := search.Compile(args.Criteria, s.searchEnv(s.box, args.Return&imapwire.ReturnRelevancy != 0))
 	if err != nil {
@@ -38,8 +38,9 @@ func (s *session) search(c *command) error {
 // answered NO empties "$", one that is answered BAD leaves it (RFC 9051 6.4.4.1).
 func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 	var syntax *imapwire.SyntaxError
-	isBad := errors.As(err, &syntax) || mail.KindOf(err) == mail.Invalid
-	if args.Return&imapwire.ReturnSave != 0 && !isBad {
+	var own *refusal
+	isBad := errors.As(err, &syntax) || mail.KindOf(err) == mail.Invalid || errors.As(err, &own) && own.reply.status == statusBad
+	if args.Return&imapwire.ReturnSave != 0 && !isBad && s.box != nil {
 		s.box.view.Save(nil)
 	}
 	return err
@@ -62,8 +63,11 @@ func (s *session) searchAllowed(args *imapwire.SearchArgs) error {
 
 // criteriaAllowed is searchAllowed without the charset.
 func (s *session) criteriaAllowed(args *imapwire.SearchArgs) error {
+	if err := s.putFilters(args); err != nil {
+		return err
+	}
 	switch {
-	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesModSeq|imapwire.UsesSaveDate|imapwire.UsesObjectID|imapwire.UsesFuzzy) != 0:
+	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesModSeq|imapwire.UsesSaveDate|imapwire.UsesObjectID|imapwire.UsesFuzzy|imapwire.UsesFilter) != 0:
 		return bad("unknown search key")
 	case len(args.Other) > 0:
 		return bad("unknown result option")

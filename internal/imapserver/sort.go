@@ -17,7 +17,7 @@ func (s *session) sort(c *command) error {
 		return s.unsaved(&args.SearchArgs, s.r.Err())
 	}
 	if err := s.sortAllowed(&args.SearchArgs); err != nil {
-		return err
+		return s.unsaved(&args.SearchArgs, err)
 	}
 	byRelevancy := slices.ContainsFunc(args.Order, func(c mail.SortCriterion) bool { return c.Key == mail.SortRelevancy })
 	if byRelevancy && args.Uses&imapwire.UsesFuzzy == 0 {

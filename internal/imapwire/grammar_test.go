@@ -58,6 +58,7 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		`A LIST "" % RETURN (METADATA (/shared/comment "/private/comment"))`, // RFC 9590
 		`A LIST (SPECIAL-USE) "" "*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment) CHILDREN)`,
 		`A001 COMPARATOR "cz;*" i;basic`, `a COMPARATOR`, // RFC 5255 4.7
+		`a SEARCH UID 300:900 FILTER on-the-road SINCE "3-Dec-2002"`, `a SORT (DATE) UTF-8 NOT FILTER x`, // RFC 5466 3.1
 		`B1 SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT "Helo"`, `C1 SORT (RELEVANCY) UTF-8 FUZZY SUBJECT "Helo"`, // RFC 6203
 		`C2 SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT "Helo"`, `a SEARCH FUZZY (FROM "Dave" SINCE 21-Jan-2009 BEFORE 24-Jan-2009)`,
 		`tag1 ESEARCH IN (mailboxes "folder1" subtree "folder2") unseen`, `a ESEARCH unseen`, `a ESEARCH 1:100 FROM "frobozz"`,
@@ -142,6 +143,7 @@ func TestNotTheGrammar(t *testing.T) {
 		`APPEND x CATENATE (UTF8 {1+})`, `APPEND x CATENATE TEXT {1+}`, `APPEND x CATENATE (URL x) y`, `APPEND x CATENATE (URL x) URL`,
 		`APPEND x CATENATE (URL x) (\Seen`, `REPLACE`, `REPLACE 1`, `REPLACE 1 x`, `REPLACE 1,2 x {1+}`, `REPLACE 1:2 x {1+}`,
 		`COMPARATOR `, `COMPARATOR (i;octet)`, `COMPARATOR i;octet *`, `COMPARATOR  i;octet`,
+		`SEARCH FILTER`, `SEARCH FILTER `, `SEARCH FILTER a/b`, `SEARCH FILTER "a"`, `SEARCH FILTER (a)`, `SEARCH FILTER %`,
 		`SEARCH FUZZY`, `SEARCH FUZZY `, `SEARCH NOT FUZZY`, `SEARCH FUZZY ()`, `SEARCH RETURN (RELEVANCY 1) FUZZY ALL`, `SORT (FUZZY) UTF-8 ALL`,
 		`ESEARCH`, `ESEARCH IN`, `ESEARCH IN (`, `ESEARCH IN () ALL`, `ESEARCH IN (personal)`, `ESEARCH IN personal ALL`, `ESEARCH IN (everywhere) ALL`,
 		`ESEARCH IN (selected-delayed) ALL`, `ESEARCH IN (subtree) ALL`, `ESEARCH IN (subtree ()) ALL`, `ESEARCH IN (mailboxes a b) ALL`,

@@ -31,6 +31,7 @@ const (
 	UsesSaveDate                        // RFC 8514
 	UsesObjectID                        // RFC 8474
 	UsesFuzzy                           // RFC 6203
+	UsesFilter                          // RFC 5466
 )
 
 // SearchArgs are the arguments of SEARCH and UID SEARCH.

@@ -89,6 +89,8 @@ func (s *searchReader) named(dst *mail.Criteria, word []byte) bool {
 		dst.Op, dst.Children = mail.SearchFuzzy, make([]mail.Criteria, 1)
 		s.uses |= UsesFuzzy
 		return s.r.ExpectSP() && s.deeper(&dst.Children[0])
+	case "FILTER":
+		return s.filterKey(dst)
 	case "OR":
 		return s.or(dst)
 	case "KEYWORD", "UNKEYWORD":

@@ -49,6 +49,7 @@ const (
 	SearchSaved    // saved date: Number 0 before, 1 on, 2 since the day (RFC 8514)
 	SearchEmailID  // EMAILID is the Text (RFC 8474)
 	SearchThreadID // THREADID is the Text (RFC 8474)
+	SearchFilter   // what is kept under the name Text (RFC 5466); never in what is compiled
 	SearchFuzzy    // the one child, whose texts need only be met roughly (RFC 6203)
 )
 
