@@ -62,6 +62,7 @@ func play(t *testing.T, server *peer.Server, path string) {
 		Server: server.Name, Plain: server.Plain, TLS: server.TLS, TLSConfig: server.TLSConfig(t),
 		PassOver:   passOver[server.Name],
 		NewAccount: func() (string, string) { return server.NewAccount(t) },
+		SetQuota:   server.SetQuota(t),
 	})
 	var unfit *dialogue.Unfit
 	if errors.As(err, &unfit) && server.Name != "postern" {

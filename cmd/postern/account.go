@@ -19,6 +19,7 @@ type accountGroup struct {
 	List   accountListCommand   `cmd:"" help:"List accounts."`
 	Passwd accountPasswdCommand `cmd:"" help:"Set an account's password and end its sessions."`
 	Rename accountRenameCommand `cmd:"" help:"Give an account another address. Its mail stays."`
+	Quota  accountQuotaCommand  `cmd:"" help:"Show what an account holds and may hold, and give it limits of its own."`
 	Remove accountRemoveCommand `cmd:"" help:"Remove an account and all its mail, for good."`
 }
 

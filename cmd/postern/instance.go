@@ -52,6 +52,7 @@ func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry
 	}
 	pool := account.NewPool(st, account.Options{
 		Log: log, ExpungeHold: cfg.Store.ExpungeHold, Defaults: defaultMailboxes(cfg.Mailboxes),
+		Quota: quotaOf(cfg.Quota),
 		// The conversations keep the configured limits, which a reload may raise.
 		Limits: account.Limits{
 			MessageSize: int64(config.LargestMessage) + traceRoom,

@@ -24,6 +24,7 @@ var operations = map[string]operation{
 	"account-passwd": onAccount(accountPasswd),
 	"account-rename": onAccount(accountRename),
 	"account-remove": onAccount(accountRemove),
+	"account-quota":  accountQuota,
 	"alias-add":      aliasAdd,
 	"alias-list":     aliasList,
 	"alias-remove":   aliasRemove,

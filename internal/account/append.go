@@ -29,7 +29,7 @@ type Appended struct {
 const maxPrefix = 64 << 10
 
 // Append is the one door for new mail. All messages come in or none does, and
-// they are durable when it returns.
+// they are durable when it returns. mail.OverQuota if there is no room for them.
 func (m *Mailbox) Append(ctx context.Context, msgs []NewMessage) (Appended, error) {
 	return m.append(ctx, msgs, nil)
 }
@@ -64,7 +64,7 @@ func (m *Mailbox) append(ctx context.Context, msgs []NewMessage, old *replaced) 
 	r := &request{notes: notesOf(msgs)}
 	if old == nil {
 		r.plan = func(p *plan) (err error) {
-			done, err = p.append(m.box, msgs, refs)
+			done, err = p.append(m.box, msgs, refs, mail.Usage{})
 			return err
 		}
 	} else {
@@ -127,8 +127,9 @@ func (a *Account) checkFlags(f mail.Flags) error {
 	return nil
 }
 
-// append plans new messages.
-func (p *plan) append(box *mailbox, msgs []NewMessage, refs []mail.BodyRef) (Appended, error) {
+// append plans new messages. freed is what the account ceases to use by the same
+// commit.
+func (p *plan) append(box *mailbox, msgs []NewMessage, refs []mail.BodyRef, freed mail.Usage) (Appended, error) {
 	o, err := p.mailbox(box)
 	if err != nil {
 		return Appended{}, err
@@ -156,6 +157,9 @@ func (p *plan) append(box *mailbox, msgs []NewMessage, refs []mail.BodyRef) (App
 		}
 		done.UIDs = done.UIDs.Append(next)
 		next++
+	}
+	if err := p.mayUse(usageOf(rows).Less(freed)); err != nil {
+		return Appended{}, err
 	}
 	for i := range msgs {
 		msg, r := &msgs[i], &rows[i]

@@ -40,7 +40,14 @@ func (m *model) applyState(c *mail.Change) (*mailbox, error) {
 		m.setMetadata(0, e.Entries, c.ModSeq)
 		return nil, nil
 	}
+	if e, ok := c.Event.(mail.QuotaSet); ok {
+		m.ownQuota = e.Quota
+		return nil, nil
+	}
 	box := m.boxes[c.Mailbox]
+	if box != nil && box.deletedAt == 0 {
+		m.disuse(box.counts)
+	}
 	if e, ok := c.Event.(mail.MailboxCreated); ok {
 		if box != nil || m.names[e.Name] != nil {
 			return nil, mail.Errorf(mail.Corrupt, "mailbox %d is made twice", c.Mailbox)
@@ -60,6 +67,9 @@ func (m *model) applyState(c *mail.Change) (*mailbox, error) {
 	}
 	m.applyMailbox(box, c)
 	box.counts, box.last = c.After, c.ModSeq
+	if box.deletedAt == 0 {
+		m.use(box.counts)
+	}
 	if box.deletedAt != 0 && box.held == 0 {
 		box.purged = true
 		delete(m.boxes, box.id)

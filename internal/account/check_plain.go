@@ -16,6 +16,7 @@ type plainAccount struct {
 	nextMessage mail.MessageID
 	maxValidity mail.UIDValidity
 	metadata    map[mail.MailboxID]map[plainEntry]mail.Metadata
+	quota       mail.OwnQuota
 }
 
 type plainEntry struct {
@@ -78,6 +79,10 @@ func (a *plainAccount) apply(c *mail.Change) (wrong []string) {
 	}
 	if e, ok := c.Event.(mail.MetadataSet); ok && c.Mailbox == 0 {
 		a.setMetadata(0, e.Entries, c.ModSeq)
+		return wrong
+	}
+	if e, ok := c.Event.(mail.QuotaSet); ok {
+		a.quota = e.Quota
 		return wrong
 	}
 	box := a.boxes[c.Mailbox]
@@ -231,6 +236,9 @@ func (a *plainAccount) differences(b *plainAccount) (all []difference) {
 			say(0, "the subscription to %q is missing", name)
 		}
 	}
+	if a.quota != b.quota {
+		say(0, "the quota is %+v and not %+v", b.quota, a.quota)
+	}
 	if !reflect.DeepEqual(a.metadata, b.metadata) {
 		say(0, "the metadata are not those of the log")
 	}
@@ -249,6 +257,9 @@ func (a *plainAccount) differences(b *plainAccount) (all []difference) {
 		// expunged rows are held is known only roughly.
 		s := y.mailboxState
 		s.claimed, s.recent, s.heldSince = x.claimed, x.recent, x.heldSince
+		if x.counts.DeletedBytes == unknownBytes || s.counts.DeletedBytes == unknownBytes {
+			s.counts.DeletedBytes = x.counts.DeletedBytes // an older version wrote one of them
+		}
 		if s != x.mailboxState {
 			say(id, "%+v and not %+v", s, x.mailboxState)
 		}

@@ -150,6 +150,7 @@ func (k *accountCheck) readHead(h store.Head, pages *pagesOf) error {
 			return err
 		}
 		k.state.last, k.state.nextMessage, k.state.maxValidity = h.Saved, r.nextMessage, r.maxValidity
+		k.state.quota = r.quota
 		for _, name := range r.subscribed {
 			k.state.subscribed[name] = true
 		}
@@ -208,9 +209,13 @@ func (k *accountCheck) checkCounts(box *plainMailbox, said mail.Counts) {
 		counts.Unseen += count(m.Flags.System&mail.Seen == 0)
 		counts.Deleted += count(m.Flags.System&mail.Deleted != 0)
 		counts.Bytes += uint64(m.Size)
+		counts.DeletedBytes += uint64(m.Size) * uint64(count(m.Flags.System&mail.Deleted != 0))
 		if uid >= said.UIDNext {
 			k.problem(box.id, "UID %d is not below UIDNEXT %d", uid, said.UIDNext)
 		}
+	}
+	if said.DeletedBytes == unknownBytes {
+		said.DeletedBytes = counts.DeletedBytes
 	}
 	if counts != said {
 		k.problem(box.id, "it counts %+v and has %+v", said, counts)

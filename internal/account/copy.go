@@ -73,6 +73,11 @@ func (p *plan) transfer(from, to *mailbox, uids mail.UIDSet, move bool) (Copied,
 	if err != nil {
 		return Copied{}, err
 	}
+	if !move { // what stays in the account uses no more of it
+		if err := p.mayUse(usageOf(rows)); err != nil {
+			return Copied{}, err
+		}
+	}
 	arrived := slices.Clone(rows)
 	for i := range arrived {
 		r := &arrived[i]

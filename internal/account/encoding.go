@@ -291,12 +291,54 @@ func appendCounts(dst []byte, c mail.Counts) []byte {
 	dst = appendUint(dst, uint64(c.Unseen))
 	dst = appendUint(dst, uint64(c.Deleted))
 	dst = appendUint(dst, c.Bytes)
-	return appendUint(dst, uint64(c.UIDNext))
+	dst = appendUint(dst, uint64(c.UIDNext))
+	return appendUint(dst, c.DeletedBytes)
 }
 
-func (d *decoder) counts() mail.Counts {
-	return mail.Counts{
+// counts reads counts. Older versions have all but DeletedBytes.
+func (d *decoder) counts(all bool) mail.Counts {
+	c := mail.Counts{
 		Messages: d.uint32(), Unseen: d.uint32(), Deleted: d.uint32(),
 		Bytes: d.uint(), UIDNext: mail.UID(d.uint32()),
 	}
+	switch {
+	case all:
+		c.DeletedBytes = d.uint()
+	case c.Deleted > 0:
+		c.DeletedBytes = unknownBytes
+	}
+	return c
+}
+
+// A quota is written as its three limits: 0 for one that was not given, 1 and the
+// number, or 2 for none.
+func appendQuota(dst []byte, q mail.OwnQuota) []byte {
+	for _, l := range []mail.QuotaLimit{q.Octets, q.Messages, q.Mailboxes} {
+		switch {
+		case !l.Given:
+			dst = append(dst, 0)
+		case l.Most == mail.Unlimited:
+			dst = append(dst, 2)
+		default:
+			dst = appendUint(append(dst, 1), l.Most)
+		}
+	}
+	return dst
+}
+
+func (d *decoder) quota() mail.OwnQuota {
+	return mail.OwnQuota{Octets: d.quotaLimit(), Messages: d.quotaLimit(), Mailboxes: d.quotaLimit()}
+}
+
+func (d *decoder) quotaLimit() mail.QuotaLimit {
+	switch d.byte() {
+	case 0:
+	case 1:
+		return mail.QuotaLimit{Given: true, Most: d.uint()}
+	case 2:
+		return mail.QuotaLimit{Given: true, Most: mail.Unlimited}
+	default:
+		d.fail("a limit has an unknown form")
+	}
+	return mail.QuotaLimit{}
 }

@@ -77,7 +77,7 @@ func TestUIDSetEncoding(t *testing.T) {
 
 // goldenRecord has every event.
 func goldenRecord() []mail.Change {
-	after := mail.Counts{Messages: 2, Unseen: 1, Deleted: 0, Bytes: 300, UIDNext: 8}
+	after := mail.Counts{Messages: 2, Unseen: 1, Deleted: 1, Bytes: 300, UIDNext: 8, DeletedBytes: 5}
 	date := mail.InternalDate(1000<<12 | 60)
 	return []mail.Change{
 		{Mailbox: 3, After: mail.Counts{UIDNext: 1}, Event: mail.MailboxCreated{Name: "a/b", Validity: 1000, SpecialUse: mail.UseSent}},
@@ -97,6 +97,9 @@ func goldenRecord() []mail.Change {
 		{Event: mail.MetadataSet{Entries: []mail.Metadata{{Name: "/private/x", Reader: 1, Value: []byte("y")}}}},
 		{Mailbox: 3, After: after, Event: mail.AppendLimitSet{Limit: mail.AppendLimit{Own: true, Octets: 300}}},
 		{Mailbox: 3, After: after, Event: mail.AppendLimitSet{}},
+		{Event: mail.QuotaSet{Quota: mail.OwnQuota{
+			Octets: mail.QuotaLimit{Given: true, Most: 1000}, Messages: mail.QuotaLimit{Given: true, Most: mail.Unlimited},
+		}}},
 		{Mailbox: 3, After: after, Event: mail.MailboxDeleted{At: 1003}},
 		{Event: mail.Subscribed{Name: "a/b", On: true}},
 	}
@@ -104,14 +107,14 @@ func goldenRecord() []mail.Change {
 
 func TestRecordEncoding(t *testing.T) {
 	want := octets(t, `
-		01                      ; version
+		02                      ; version
 		02                      ; flag sets
 		08 01 01 78             ; \Seen, one keyword of one octet, x
 		00 00                   ; none
-		0e                      ; changes
-		06 03 0000000001 07     ; created, mailbox 3, counts, length
+		0f                      ; changes
+		06 03 000000000100 07   ; created, mailbox 3, counts, length
 		03 612f62 e807 08       ; a/b, UIDVALIDITY 1000, \Sent
-		01 03 020100ac0208 17   ; added, mailbox 3, counts, length
+		01 03 020101ac020805 17   ; added, mailbox 3, counts, length
 		02 05 02                ; two rows, UIDs 5 and 5+2
 		00 01 02 01             ; flag sets in runs: 0 once, zigzag 1 once
 		64 c801                 ; sizes 100, 200
@@ -119,30 +122,32 @@ func TestRecordEncoding(t *testing.T) {
 		78 01 77 01             ; zones 60 once, -60 once, zigzag
 		d20f 00                 ; saved 1001, the same
 		12 02                   ; message ids 9, 9+1, zigzag
-		02 03 020100ac0208 06   ; flags
+		02 03 020101ac020805 06   ; flags
 		02 00 00 01 07 00       ; add, flag set 0, one run: 7
-		03 03 020100ac0208 06   ; expunged
+		03 03 020101ac020805 06   ; expunged
 		d40f 00 01 05 00        ; at 1002, one run: 5
-		0c 03 020100ac0208 07   ; purged
+		0c 03 020101ac020805 07   ; purged
 		00 01 05 00 01 12 03    ; one run: 5; one message id: 9; expunged by 3 at last
-		05 03 020100ac0208 01   ; recent
+		05 03 020101ac020805 01   ; recent
 		08
-		07 03 020100ac0208 03   ; renamed
+		07 03 020101ac020805 03   ; renamed
 		02 c3a4
-		09 03 020100ac0208 01   ; special use
+		09 03 020101ac020805 01   ; special use
 		10
-		0e 03 020100ac0208 31   ; metadata
+		0e 03 020101ac020805 31   ; metadata
 		03                      ; three entries: of reader 300, shared, shared
 		ac02 10 2f707269766174652f636f6d6d656e74 01 02 6100
 		00 09 2f7368617265642f43 01 00
 		00 09 2f7368617265642f64 00
 		0e 00 10                ; metadata, no mailbox, no counts
 		01 01 0a 2f707269766174652f78 01 01 79
-		0f 03 020100ac0208 02   ; append limit
+		0f 03 020101ac020805 02 ; append limit
 		ad02                    ; 300 and one
-		0f 03 020100ac0208 01   ; append limit
+		0f 03 020101ac020805 01 ; append limit
 		00                      ; none
-		08 03 020100ac0208 02   ; deleted
+		10 00 05                ; quota, no mailbox, no counts
+		01 e807 02 00           ; 1000 octets, messages without limit, mailboxes as configured
+		08 03 020101ac020805 02   ; deleted
 		d60f
 		0a 00 05                ; subscribed, no mailbox, no counts
 		01 03 612f62
@@ -156,7 +161,7 @@ func TestRecordEncoding(t *testing.T) {
 		t.Errorf("got  %x\nwant %x", got, want)
 	}
 	var back []mail.Change
-	err := decodeRecord(got, 113, func(c *logged) error {
+	err := decodeRecord(got, 114, func(c *logged) error {
 		change, err := c.change()
 		back = append(back, change)
 		return err
@@ -206,6 +211,8 @@ func TestSmallRecords(t *testing.T) {
 	}
 }
 
+var goldenQuota = mail.OwnQuota{Octets: mail.QuotaLimit{Given: true, Most: 1 << 30}, Mailboxes: mail.QuotaLimit{Given: true, Most: mail.Unlimited}}
+
 // goldenPages gives one encoding each of what is stored beside records.
 func goldenPages(t testing.TB) map[string][]byte {
 	flags := newFlagTable()
@@ -228,7 +235,7 @@ func goldenPages(t testing.TB) map[string][]byte {
 	ref := mail.BodyRef{1, 2, 3, 15: 16}
 	row := &Row{ID: 77, Size: uint32(len(body) + 6), Date: 1e9 << 12}
 	state := mailboxState{
-		name: "Entwürfe", validity: 1e9, use: mail.UseDrafts, counts: mail.Counts{Messages: 1, Unseen: 2, Deleted: 3, Bytes: 1 << 40, UIDNext: 5},
+		name: "Entwürfe", validity: 1e9, use: mail.UseDrafts, counts: mail.Counts{Messages: 1, Unseen: 2, Deleted: 3, Bytes: 1 << 40, UIDNext: 5, DeletedBytes: 1 << 39},
 		highest: 6, last: 7, claimed: 8, recent: 9, deletedAt: 10, held: 11, heldSince: 12, forgotten: 4,
 		limit: mail.AppendLimit{Own: true, Octets: 1<<32 - 1},
 	}
@@ -237,7 +244,7 @@ func goldenPages(t testing.TB) map[string][]byte {
 		"record":  encodeRecord(goldenRecord()),
 		"page":    page(false),
 		"gone":    page(true),
-		"root":    (&root{nextMessage: 1 << 20, maxValidity: 1e9, oldest: 1 << 30, subscribed: []string{"INBOX", "a/b"}}).encode(),
+		"root":    (&root{nextMessage: 1 << 20, maxValidity: 1e9, oldest: 1 << 30, subscribed: []string{"INBOX", "a/b"}, quota: goldenQuota}).encode(),
 		"mailbox": state.encode(),
 		"meta": encodeMetadata(9, entries{
 			{Name: "/private/A", Reader: 7, Value: []byte("one"), ModSeq: 12}, {Name: "/private/a", Reader: 1 << 40, Value: []byte{}, ModSeq: 5},
@@ -275,9 +282,13 @@ func TestGoldenEncodings(t *testing.T) {
 func written(name string) string {
 	switch name {
 	case "record":
+		return ".v5"
+	case "mailbox":
 		return ".v4"
-	case "summary", "mailbox":
+	case "summary":
 		return ".v3"
+	case "root":
+		return ".v2"
 	}
 	return ".v1"
 }
@@ -301,17 +312,25 @@ func TestOlderEncodings(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	n := len(goldenRecord())
-	if err := decodeRecord(read("record.v3.golden"), mail.ModSeq(100+n), func(c *logged) error {
-		_, err := c.change()
-		return err
-	}); err != nil {
-		t.Error(err)
+	for _, name := range []string{"record.v2.golden", "record.v3.golden", "record.v4.golden"} {
+		if err := decodeRecord(read(name), mail.ModSeq(100+n), func(c *logged) error {
+			_, err := c.change()
+			if c.after.DeletedBytes != 0 {
+				t.Errorf("%s: no message is deleted, and they have %d octets", name, c.after.DeletedBytes)
+			}
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
 	}
-	if err := decodeRecord(read("record.v2.golden"), mail.ModSeq(100+n), func(c *logged) error {
-		_, err := c.change()
-		return err
-	}); err != nil {
-		t.Error(err)
+	if m, err := decodeMailbox(read("mailbox.v2.golden")); err != nil || m.counts.Deleted != 3 || m.counts.DeletedBytes != unknownBytes || m.forgotten != 4 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := decodeMailbox(read("mailbox.v3.golden")); err != nil || m.counts.DeletedBytes != unknownBytes || !m.limit.Own {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if r, err := decodeRoot(read("root.v1.golden")); err != nil || r.quota != (mail.OwnQuota{}) || len(r.subscribed) != 2 {
+		t.Errorf("%+v, %v", r, err)
 	}
 	err = decodeRecord(read("record.v1.golden"), mail.ModSeq(100+n), func(c *logged) error {
 		change, err := c.change()
@@ -344,7 +363,7 @@ func TestOlderEncodings(t *testing.T) {
 func TestPagesRoundTrip(t *testing.T) {
 	pages := goldenPages(t)
 	r, err := decodeRoot(pages["root"])
-	if err != nil || !reflect.DeepEqual(r, &root{1 << 20, 1e9, 1 << 30, []string{"INBOX", "a/b"}}) {
+	if err != nil || !reflect.DeepEqual(r, &root{1 << 20, 1e9, 1 << 30, []string{"INBOX", "a/b"}, goldenQuota}) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	m, err := decodeMailbox(pages["mailbox"])

@@ -63,11 +63,11 @@ func (p *plan) storeFlags(box *mailbox, r *StoreRequest) (StoreResult, error) {
 	var done StoreResult
 	c := flagChange{plan: p, op: p.a.flags.applier(r.Op, r.Flags), after: o.counts}
 	presence := r.asksPresence()
-	o.eachFlags(r.UIDs, func(uid mail.UID, flags FlagsID, modSeq mail.ModSeq) {
+	o.eachFlags(r.UIDs, func(uid mail.UID, flags FlagsID, modSeq mail.ModSeq, size uint32) {
 		if r.UnchangedSince != nil && modSeq > *r.UnchangedSince && !(presence && !p.a.flags.bears(flags, r.Flags)) {
 			done.Modified = done.Modified.Append(uid)
 		} else {
-			c.add(uid, flags)
+			c.add(uid, flags, size)
 		}
 	})
 	if limit := p.a.pool.o.Limits.Keywords; r.Op != mail.RemoveFlags && c.keywords > limit {
@@ -101,7 +101,7 @@ type flagChange struct {
 }
 
 // add takes in a message if the operation alters it.
-func (c *flagChange) add(uid mail.UID, flags FlagsID) {
+func (c *flagChange) add(uid mail.UID, flags FlagsID, size uint32) {
 	next := c.op.apply(flags)
 	if next == flags {
 		return
@@ -110,6 +110,7 @@ func (c *flagChange) add(uid mail.UID, flags FlagsID) {
 	before, after := table.system(flags), table.get(next).flags
 	c.after.Unseen += count(after.System&mail.Seen == 0) - count(before&mail.Seen == 0)
 	c.after.Deleted += count(after.System&mail.Deleted != 0) - count(before&mail.Deleted != 0)
+	c.after.DeletedBytes += uint64(size)*uint64(count(after.System&mail.Deleted != 0)) - uint64(size)*uint64(count(before&mail.Deleted != 0))
 	c.keywords = max(c.keywords, len(after.Keywords))
 	c.uids = c.uids.Append(uid)
 	if c.n++; c.n <= bulk {

@@ -87,7 +87,7 @@ func (a *Account) readModel(ctx context.Context) (*model, error) {
 				return err
 			}
 			m.nextMessage, m.maxValidity = r.nextMessage, r.maxValidity
-			m.last, m.rootSaved = h.Saved, h.Saved
+			m.last, m.rootSaved, m.ownQuota = h.Saved, h.Saved, r.quota
 			for _, name := range r.subscribed {
 				m.subscribed[name] = true
 			}
@@ -101,6 +101,7 @@ func (a *Account) readModel(ctx context.Context) (*model, error) {
 		m.boxes[box.id] = box
 		if box.deletedAt == 0 {
 			m.named(box)
+			m.use(box.counts)
 		}
 		return nil
 	})
@@ -125,7 +126,10 @@ func (a *Account) readModel(ctx context.Context) (*model, error) {
 			return err
 		})
 	})
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	return m, a.countDeleted(ctx, m)
 }
 
 // since calls each for every record of the log after a place.

@@ -17,6 +17,7 @@ func (p *plan) create(name string, use mail.SpecialUse) mail.MailboxID {
 	// RFC 9051 2.3.1.1 recommends the time; counting on from the highest ever
 	// given makes it unique whatever the clock does.
 	p.maxValidity = max(p.maxValidity+1, mail.UIDValidity(max(p.now, 1)))
+	p.used.Mailboxes++
 	id := mail.MailboxID(p.head + 1)
 	p.record(id, mail.Counts{UIDNext: 1}, mail.MailboxCreated{Name: name, Validity: p.maxValidity, SpecialUse: use}, len(name))
 	return id
@@ -86,12 +87,12 @@ func (a *Account) CreateMailbox(ctx context.Context, name string, use mail.Speci
 	return a.info(box), nil
 }
 
-// roomFor checks the limit on mailboxes.
+// roomFor checks the limit on mailboxes, and the quota.
 func (p *plan) roomFor(parents []string, more int) error {
 	if limit := p.a.pool.o.Limits.Mailboxes; len(p.model.names)+len(parents)+more > limit {
 		return mail.Errorf(mail.Limit, "an account can have %d mailboxes", limit)
 	}
-	return nil
+	return p.mayUse(mail.Usage{Mailboxes: uint64(len(parents) + more)})
 }
 
 // DeleteMailbox removes a mailbox and its messages (RFC 9051 6.3.5).

@@ -30,6 +30,9 @@ type model struct {
 	metadataAt    mail.ModSeq                 // of the last change to metadata or to a special use
 	metadataDirty map[mail.MailboxID]struct{} // those whose pages are not what they are now
 
+	used     mail.Usage // the sum of counts: see quota.go
+	ownQuota mail.OwnQuota
+
 	recentDirty map[*mailbox]struct{} // those whose claimed is not in the log yet
 
 	// What came since the last save, and decides when the next is due.
@@ -107,7 +110,7 @@ func (m *model) oldest() int64 {
 
 func (m *model) root() *root {
 	return &root{
-		nextMessage: m.nextMessage, maxValidity: m.maxValidity, oldest: m.oldest(),
+		nextMessage: m.nextMessage, maxValidity: m.maxValidity, oldest: m.oldest(), quota: m.ownQuota,
 		subscribed: slices.Sorted(maps.Keys(m.subscribed)),
 	}
 }

@@ -19,7 +19,9 @@ type action struct {
 	// verify makes the change to the reference if it was done, and compares
 	// what was answered if anything was.
 	verify func(t *rapid.T, done, told bool)
-	err    error
+	// exceeds says whether the quota does not allow it. nil: it always does.
+	exceeds func() bool
+	err     error
 }
 
 // single does one action.
@@ -54,9 +56,17 @@ func (m *modelTest) do(t *rapid.T, i int, actions []*action) {
 	}
 	n.store.commit = commitWell
 	for _, a := range actions {
+		exceeds := a.exceeds != nil && a.exceeds()
 		switch {
 		case errors.Is(a.err, ErrReplaced):
 			a.verify(t, false, fate == commitWell)
+		case mail.KindOf(a.err) == mail.OverQuota:
+			// What was planned before it may have failed to be committed.
+			if !exceeds && fate == commitWell {
+				t.Fatalf("%s: %v, and there is room", a.what, a.err)
+			}
+		case exceeds && a.err == nil:
+			t.Fatalf("%s: it exceeds the quota", a.what)
 		case a.err == nil && fate == commitWell:
 			a.verify(t, true, true)
 		case a.err != nil && fate != commitWell && mail.KindOf(a.err) == mail.Unavailable:
@@ -138,7 +148,14 @@ func (m *modelTest) append(t *rapid.T, i int) *action {
 	var done Appended
 	return &action{
 		what: "append",
-		run:  func() (err error) { done, err = mb.Append(context.Background(), msgs); return err },
+		exceeds: func() bool {
+			u := mail.Usage{Messages: uint64(len(texts))}
+			for _, text := range texts {
+				u.Octets += uint64(len(text))
+			}
+			return m.exceeds(u)
+		},
+		run: func() (err error) { done, err = mb.Append(context.Background(), msgs); return err },
 		verify: func(t *rapid.T, did, told bool) {
 			if !did {
 				return
@@ -249,6 +266,19 @@ func (m *modelTest) copyMove(t *rapid.T, c *client) *action {
 	var got Copied
 	return &action{
 		what: "copy",
+		exceeds: func() bool {
+			var u mail.Usage
+			for uid := range uids.All() {
+				msg := c.box.live[uid]
+				if msg == nil && !move && m.held(c, uid) {
+					msg = c.box.gone[uid]
+				}
+				if msg != nil && !move {
+					u.Octets, u.Messages = u.Octets+uint64(len(msg.text)), u.Messages+1
+				}
+			}
+			return m.exceeds(u)
+		},
 		run: func() (err error) {
 			if move {
 				got, err = c.s.Move(context.Background(), uids, mb)
@@ -304,6 +334,13 @@ func (m *modelTest) replace(t *rapid.T, c *client) *action {
 	var done Appended
 	return &action{
 		what: "replace",
+		exceeds: func() bool {
+			before := c.box.live[old]
+			if before == nil {
+				return false
+			}
+			return m.exceeds(mail.Usage{Octets: uint64(max(0, len(text)-len(before.text)))})
+		},
 		run: func() (err error) {
 			done, err = c.s.Replace(context.Background(), old, mb, NewMessage{
 				Content: content, Flags: flags, Date: mail.NewInternalDate(m.clock.Now()),

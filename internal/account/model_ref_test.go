@@ -40,6 +40,9 @@ func (b *refBox) counts() mail.Counts {
 		c.Unseen += count(m.flags.System&mail.Seen == 0)
 		c.Deleted += count(m.flags.System&mail.Deleted != 0)
 		c.Bytes += uint64(len(m.text))
+		if m.flags.System&mail.Deleted != 0 {
+			c.DeletedBytes += uint64(len(m.text))
+		}
 	}
 	return c
 }

@@ -32,6 +32,7 @@ type modelTest struct {
 	lives   int
 
 	server  refMetadata
+	quota   mail.OwnQuota
 	altered map[*refBox]mail.UIDSet // by the actions of the burst so far
 }
 
@@ -58,8 +59,8 @@ func TestModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"single": m.single, "single2": m.single, "burst": m.burst, "select": m.sel, "close": m.close, "sync": m.syncAny, "fetch": m.fetchAny, "mailboxes": m.mailboxes,
-			"metadata": m.metadata,
-			"save":     m.save, "restart": m.restart, "time": m.time, "fault": m.fault,
+			"metadata": m.metadata, "quota": m.setQuota,
+			"save": m.save, "restart": m.restart, "time": m.time, "fault": m.fault,
 			"": m.invariants,
 		})
 		m.end(t)
@@ -132,6 +133,7 @@ func (m *modelTest) invariants(t *rapid.T) {
 			}
 		}
 		m.compareMetadata(t, n, want)
+		m.compareQuota(t, n)
 		for _, info := range n.a.Mailboxes() {
 			b := want[info.Name]
 			if b == nil || b.validity != info.Validity {
@@ -265,6 +267,12 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 			names[other.name] = other
 		}
 	}
+	missing := uint64(0)
+	for at, c := range name {
+		if c == mail.Separator && names[name[:at]] == nil {
+			missing++
+		}
+	}
 	children := false
 	for other := range names {
 		children = children || IsBelow(other, b.name)
@@ -287,6 +295,8 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 	case 0:
 		if names[name] != nil {
 			want = mail.AlreadyExists
+		} else if m.exceeds(mail.Usage{Mailboxes: missing + 1}) {
+			want = mail.OverQuota
 		}
 		if done("create", func() error { _, err := a.CreateMailbox(ctx, name, 0); return err }) {
 			m.learn(t, i)
@@ -310,6 +320,8 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 			want = mail.AlreadyExists
 		case IsBelow(name, b.name) && b.name != mail.Inbox:
 			want = mail.Cannot
+		case m.exceeds(mail.Usage{Mailboxes: missing + uint64(count(b.name == mail.Inbox))}):
+			want = mail.OverQuota
 		}
 		from := b.name
 		if !done("rename", func() error { return a.RenameMailbox(ctx, from, name) }) {

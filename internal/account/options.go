@@ -32,6 +32,9 @@ type Options struct {
 	// has. Nil means DefaultMailboxes.
 	Defaults []DefaultMailbox
 
+	// Quota are the limits of accounts that have none of their own. Nil means none.
+	Quota *mail.Quota
+
 	Limits Limits
 }
 
@@ -97,6 +100,10 @@ func (o Options) withDefaults() Options {
 	o.Every = orDuration(o.Every, 30*time.Second)
 	if o.Defaults == nil {
 		o.Defaults = DefaultMailboxes()
+	}
+	if o.Quota == nil {
+		none := mail.NoQuota()
+		o.Quota = &none
 	}
 	l := &o.Limits
 	l.Mailboxes = orInt(l.Mailboxes, 10_000)

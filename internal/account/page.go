@@ -20,8 +20,8 @@ const (
 
 const (
 	pageVersion    = 1
-	rootVersion    = 1
-	mailboxVersion = 3 // 1 had no forgotten, 1 and 2 no limit
+	rootVersion    = 2 // 1 had no quota
+	mailboxVersion = 4 // 1 had no forgotten, 1 and 2 no limit, 1 to 3 no octets of deleted messages
 )
 
 // encodePage writes a page of rows:
@@ -145,6 +145,7 @@ type root struct {
 	maxValidity mail.UIDValidity
 	oldest      int64 // no later than the first message still held was expunged; 0: none is held
 	subscribed  []string
+	quota       mail.OwnQuota
 }
 
 func (r *root) encode() []byte {
@@ -155,18 +156,21 @@ func (r *root) encode() []byte {
 	for _, name := range r.subscribed {
 		b = appendString(b, name)
 	}
-	return b
+	return appendQuota(b, r.quota)
 }
 
 func decodeRoot(data []byte) (*root, error) {
 	d := decoder{what: "an account's root page", b: data}
-	d.version(rootVersion)
+	version := d.versionUpTo(rootVersion)
 	r := &root{nextMessage: mail.MessageID(d.uint()), maxValidity: mail.UIDValidity(d.uint32()), oldest: d.int()}
 	if r.nextMessage > maxMessageID {
 		d.fail("a message id is out of range")
 	}
 	for range d.count(1) {
 		r.subscribed = append(r.subscribed, d.string())
+	}
+	if version > 1 {
+		r.quota = d.quota()
 	}
 	return r, d.done()
 }
@@ -210,7 +214,7 @@ func decodeMailbox(data []byte) (*mailboxState, error) {
 	version := d.versionUpTo(mailboxVersion)
 	m := &mailboxState{
 		name: d.string(), validity: mail.UIDValidity(d.uint32()), use: mail.SpecialUse(d.uint32()),
-		counts: d.counts(), highest: mail.ModSeq(d.uint()), last: mail.ModSeq(d.uint()),
+		counts: d.counts(version > 3), highest: mail.ModSeq(d.uint()), last: mail.ModSeq(d.uint()),
 		claimed: mail.UID(d.uint32()), recent: d.uint32(), deletedAt: d.int(),
 		held: d.uint32(), heldSince: d.int(),
 	}

@@ -31,9 +31,10 @@ type plan struct {
 	drop          []mail.MessageID
 	take, release []mail.BodyRef
 
-	metadata int  // by how much the entries of the account grow
-	bytes    int  // roughly, of the entry
-	full     bool // the batch takes no more: what was planned is too much to lay over
+	used     mail.Usage // of the account, once this is done
+	metadata int        // by how much the entries of the account grow
+	bytes    int        // roughly, of the entry
+	full     bool       // the batch takes no more: what was planned is too much to lay over
 }
 
 // overlay is what a batch will have done to one mailbox.
@@ -58,7 +59,7 @@ const bulk = 1024
 func (a *Account) newPlan() *plan {
 	return &plan{
 		a: a, model: a.model, now: a.pool.o.Now().Unix(), head: a.model.last,
-		nextMessage: a.model.nextMessage, maxValidity: a.model.maxValidity,
+		nextMessage: a.model.nextMessage, used: a.model.used, maxValidity: a.model.maxValidity,
 		boxes: map[mail.MailboxID]*overlay{}, refs: map[mail.MessageID]int{}, base: a.model.refs.base,
 	}
 }
@@ -114,14 +115,14 @@ func (o *overlay) each(uids mail.UIDSet, f func(Row)) {
 	}
 }
 
-// eachFlags is each for those who want to know no more than flags.
-func (o *overlay) eachFlags(uids mail.UIDSet, f func(mail.UID, FlagsID, mail.ModSeq)) {
+// eachFlags is each for those who want to know little more than flags.
+func (o *overlay) eachFlags(uids mail.UIDSet, f func(uid mail.UID, flags FlagsID, modSeq mail.ModSeq, size uint32)) {
 	if len(o.expunged) > 0 || len(o.changed) > 0 || len(o.added) > 0 {
-		o.each(uids, func(r Row) { f(r.UID, r.Flags, r.ModSeq) })
+		o.each(uids, func(r Row) { f(r.UID, r.Flags, r.ModSeq, r.Size) })
 		return
 	}
 	o.box.rows.each(uids, func(p *rowPage, i int) bool {
-		f(mail.UID(p.uid[i]), p.flags[i], p.modSeq(i))
+		f(mail.UID(p.uid[i]), p.flags[i], p.modSeq(i), p.size[i])
 		return true
 	})
 }
@@ -162,6 +163,7 @@ func (p *plan) add(o *overlay, rows []Row) {
 		o.counts.Unseen += count(system&mail.Seen == 0)
 		o.counts.Deleted += count(system&mail.Deleted != 0)
 		o.counts.Bytes += uint64(r.Size)
+		o.counts.DeletedBytes += uint64(r.Size) * uint64(count(system&mail.Deleted != 0))
 		o.counts.UIDNext = r.UID + 1
 		messages[i] = mail.Message{
 			UID: r.UID, ModSeq: p.head + 1, Flags: p.a.flags.get(r.Flags).flags, Size: r.Size, Date: r.Date,
@@ -173,6 +175,8 @@ func (p *plan) add(o *overlay, rows []Row) {
 		}
 	}
 	o.added = append(o.added, rows...)
+	u := usageOf(rows)
+	p.used.Octets, p.used.Messages = p.used.Octets+u.Octets, p.used.Messages+u.Messages
 	p.record(o.box.id, o.counts, mail.MessagesAdded{Messages: messages}, 16*len(rows))
 	p.full = p.full || len(rows) > bulk
 }
@@ -187,9 +191,12 @@ func (p *plan) expunge(o *overlay, rows []Row) mail.UIDSet {
 		o.counts.Unseen -= count(system&mail.Seen == 0)
 		o.counts.Deleted -= count(system&mail.Deleted != 0)
 		o.counts.Bytes -= uint64(r.Size)
+		o.counts.DeletedBytes -= uint64(r.Size) * uint64(count(system&mail.Deleted != 0))
 		uids = uids.Append(r.UID)
 	}
 	o.expunged = o.expunged.Union(uids)
+	u := usageOf(rows)
+	p.used.Octets, p.used.Messages = p.used.Octets-u.Octets, p.used.Messages-u.Messages
 	p.record(o.box.id, o.counts, mail.MessagesExpunged{UIDs: uids, At: p.now}, 4*len(uids))
 	p.full = p.full || len(rows) > bulk
 	return uids

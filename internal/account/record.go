@@ -14,7 +14,7 @@ import (
 // The change at place i of n has ModSeq last-n+1+i, where last is the record's
 // own place in the log, which the store keeps. Lengths let a reader pass over
 // changes of mailboxes it does not care for.
-const recordVersion = 1
+const recordVersion = 2 // in 1 counts had no octets of deleted messages
 
 // eventKind is how an event is written. The numbers are in stored logs.
 type eventKind byte
@@ -35,6 +35,7 @@ const (
 	_            // 13 is kept for access control lists
 	kindMetadata // 14
 	kindAppendLimit
+	kindQuota
 )
 
 // encodeRecord writes changes, which follow one another.
@@ -136,6 +137,9 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 	case mail.MetadataSet:
 		kind = kindMetadata
 		b = appendMetadata(b, e.Entries)
+	case mail.QuotaSet:
+		kind = kindQuota
+		b = appendQuota(b, e.Quota)
 	case mail.Subscribed:
 		kind = kindSubscribed
 		on := byte(0)
@@ -186,7 +190,7 @@ type logged struct {
 // until it returns.
 func decodeRecord(data []byte, last mail.ModSeq, each func(*logged) error) error {
 	d := decoder{what: "a record of the log", b: data}
-	d.version(recordVersion)
+	version := d.versionUpTo(recordVersion)
 	c := logged{sets: d.flagSets()}
 	n := d.count(3)
 	if d.err == nil && (n == 0 || uint64(n) > uint64(last)) {
@@ -198,7 +202,7 @@ func decodeRecord(data []byte, last mail.ModSeq, each func(*logged) error) error
 		c.mailbox = mail.MailboxID(d.uint())
 		c.after = mail.Counts{}
 		if c.mailbox != 0 {
-			c.after = d.counts()
+			c.after = d.counts(version > 1)
 		}
 		c.payload = d.bytes()
 		if d.err != nil {
@@ -215,8 +219,12 @@ func decodeRecord(data []byte, last mail.ModSeq, each func(*logged) error) error
 func (c *logged) change() (mail.Change, error) {
 	d := decoder{what: "a change in the log", b: c.payload}
 	e := c.event(&d)
-	if c.kind != kindSubscribed && c.kind != kindMetadata && c.mailbox == 0 {
-		d.fail("it names no mailbox")
+	switch c.kind {
+	case kindSubscribed, kindMetadata, kindQuota:
+	default:
+		if c.mailbox == 0 {
+			d.fail("it names no mailbox")
+		}
 	}
 	if err := d.done(); err != nil {
 		return mail.Change{}, err
@@ -271,6 +279,8 @@ func (c *logged) event(d *decoder) mail.Event {
 		return mail.AppendLimitSet{Limit: d.limit()}
 	case kindMetadata:
 		return mail.MetadataSet{Entries: d.metadata()}
+	case kindQuota:
+		return mail.QuotaSet{Quota: d.quota()}
 	case kindSubscribed:
 		on := d.byte() != 0
 		return mail.Subscribed{On: on, Name: d.string()}

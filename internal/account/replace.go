@@ -25,7 +25,8 @@ func (s *Selection) Replace(ctx context.Context, old mail.UID, to *Mailbox, msg 
 }
 
 // replace plans what comes in and then what leaves. The old message is looked for
-// before anything is planned, so that a plan is whole or not there.
+// before anything is planned, so that a plan is whole or not there. "Only the net
+// quota consumption is considered" (RFC 8508 3.4).
 func (p *plan) replace(old *replaced, to *mailbox, msgs []NewMessage, refs []mail.BodyRef) (Appended, error) {
 	source, err := p.mailbox(old.box)
 	if err != nil {
@@ -36,7 +37,7 @@ func (p *plan) replace(old *replaced, to *mailbox, msgs []NewMessage, refs []mai
 	if len(rows) == 0 {
 		return Appended{}, ErrReplaced
 	}
-	done, err := p.append(to, msgs, refs)
+	done, err := p.append(to, msgs, refs, usageOf(rows))
 	if err != nil {
 		return Appended{}, err
 	}

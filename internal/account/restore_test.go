@@ -73,12 +73,12 @@ func TestRenumberRunsOut(t *testing.T) {
 // change.
 func TestValidityEncoding(t *testing.T) {
 	want := octets(t, `
-		01          ; version
+		02          ; version
 		00          ; no flag sets
 		01          ; one change
 		0b 03       ; its kind, mailbox 3
 		02 01 00    ; 2 messages, 1 unseen, none deleted,
-		ac02 08     ; 300 octets, UIDNEXT 8
+		ac02 08 00  ; 300 octets, UIDNEXT 8, no octets deleted
 		03 c0843d   ; 3 octets: 1,000,000
 	`)
 	change := mail.Change{
@@ -89,8 +89,8 @@ func TestValidityEncoding(t *testing.T) {
 		t.Errorf("got %x, want %x", got, want)
 	}
 	golden, err := os.ReadFile(filepath.Join("testdata", "validity.v1.golden"))
-	if err != nil || !bytes.Equal(golden, want) {
-		t.Errorf("the golden file has %x, want %x (%v)", golden, want, err)
+	if err != nil {
+		t.Error(err)
 	}
 	err = decodeRecord(golden, 50, func(c *logged) error {
 		got, err := c.change()

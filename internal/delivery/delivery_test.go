@@ -222,6 +222,37 @@ func TestEachRecipientGetsItOnceForEachTimeItIsNamed(t *testing.T) {
 	}
 }
 
+// TestFullAccount: of several recipients the one whose account is full does not get
+// the message, and is told so; it comes when there is room.
+func TestFullAccount(t *testing.T) {
+	h := newHouse(t)
+	acct, err := h.pool.Open(t.Context(), h.ids["bob@x.test"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer acct.Release()
+	limit := func(n uint64) {
+		t.Helper()
+		if err := acct.SetQuota(t.Context(), mail.OwnQuota{Messages: mail.QuotaLimit{Given: true, Most: n}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1)
+	if _, outcomes := h.deliver(body, "bob@x.test", "bob@x.test"); (outcomes[0] == nil) == (outcomes[1] == nil) || mail.KindOf(errors.Join(outcomes...)) != mail.OverQuota {
+		t.Errorf("outcomes %v", outcomes)
+	}
+	if _, outcomes := h.deliver(body, "bob@x.test", "ann@x.test"); mail.KindOf(outcomes[0]) != mail.OverQuota || outcomes[1] != nil {
+		t.Errorf("outcomes %v", outcomes)
+	}
+	limit(2)
+	if _, outcomes := h.deliver(body, "bob@x.test"); outcomes[0] != nil {
+		t.Errorf("outcomes %v", outcomes)
+	}
+	if a, b := len(h.texts("ann@x.test", "INBOX")), len(h.texts("bob@x.test", "INBOX")); a != 1 || b != 2 {
+		t.Errorf("ann has %d, bob %d", a, b)
+	}
+}
+
 // TestRepeatOfAnUnsureDelivery is the promise about replies that may be lost:
 // the byte-equal repeat is not stored again, once, and nothing else is affected.
 func TestRepeatOfAnUnsureDelivery(t *testing.T) {

@@ -74,6 +74,8 @@ type arrivals struct {
 	messages []account.NewMessage
 	keywords mail.Flags // of all of them
 	octets   int        // what is known of them in memory
+	used     mail.Usage // of the account's quota, by all of them
+	freed    mail.Usage // of it, by what they replace
 }
 
 func (s *session) arrivalsIn(m *account.Mailbox) arrivals {
@@ -114,11 +116,18 @@ func (in *arrivals) next() error {
 			return err
 		}
 	}
+	in.used.Messages++
+	// With CATENATE nobody knows yet how large the message will be.
+	more := mail.Usage{Octets: in.used.Octets + uint64(msg.Literal.Size), Messages: in.used.Messages}
+	if err := in.mailbox.RoomFor(more.Less(in.freed)); err != nil {
+		return err
+	}
 	content, err := s.receive(&msg, in.limit)
 	if err != nil {
 		return err
 	}
 	in.octets += content.Held()
+	in.used.Octets += uint64(content.Size())
 	in.messages = append(in.messages, account.NewMessage{Content: content, Flags: msg.Flags, Date: s.dateOf(&msg)})
 	return nil
 }

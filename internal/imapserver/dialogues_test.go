@@ -31,6 +31,7 @@ func TestDialogues(t *testing.T) {
 				Server: "postern", Plain: w.net.Addrs("starttls")[0].String(), TLS: w.net.Addrs("tls")[0].String(),
 				TLSConfig:  w.roots,
 				NewAccount: func() (string, string) { return w.users.add(), "secret" },
+				SetQuota:   w.setQuota,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -29,6 +29,7 @@ func (s *session) replace(c *command) error {
 		return tryCreate(err)
 	}
 	in := s.arrivalsIn(mailbox)
+	in.freed = mail.Usage{Octets: uint64(old.Size), Messages: 1}
 	defer in.abandon()
 	if err := in.next(); err != nil {
 		return err
@@ -37,7 +38,7 @@ func (s *session) replace(c *command) error {
 		return s.r.Err()
 	}
 	added, err := patiently(s.ctx, s, func(ctx context.Context) (account.Appended, error) {
-		return s.box.sel.Replace(ctx, old, mailbox, in.messages[0])
+		return s.box.sel.Replace(ctx, old.UID, mailbox, in.messages[0])
 	})
 	if err != nil {
 		if errors.Is(err, account.ErrReplaced) {
@@ -58,23 +59,23 @@ func (s *session) replace(c *command) error {
 
 // toReplace finds the message that is to be replaced. One that was expunged
 // elsewhere is not replaced, although the session still shows it.
-func (s *session) toReplace(c *command, set mail.NumSet) (mail.UID, error) {
+func (s *session) toReplace(c *command, set mail.NumSet) (account.Row, error) {
 	if err := s.box.writable(); err != nil {
-		return 0, err
+		return account.Row{}, err
 	}
 	uids, err := s.box.view.Resolve(set, c.spec.byUID)
 	if err != nil {
-		return 0, err
+		return account.Row{}, err
 	}
 	if uids.Empty() {
-		return 0, mail.Errorf(mail.NotFound, "there is no such message")
+		return account.Row{}, mail.Errorf(mail.NotFound, "there is no such message")
 	}
 	var room [1]account.Row
 	rows, _ := s.box.sel.Rows(room[:0], uids)
 	if len(rows) == 0 || rows[0].Expunged {
-		return 0, expungeIssued(account.ErrReplaced)
+		return account.Row{}, expungeIssued(account.ErrReplaced)
 	}
-	return rows[0].UID, nil
+	return rows[0], nil
 }
 
 // expungeIssued is the refusal of what is to be done with a message that another

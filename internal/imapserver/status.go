@@ -32,7 +32,7 @@ func (s *session) status(*command) error {
 // Appendix E).
 const statusOffered = imapwire.StatusMessages | imapwire.StatusMailboxID | imapwire.StatusRecent | imapwire.StatusUIDNext |
 	imapwire.StatusUIDValidity | imapwire.StatusUnseen | imapwire.StatusDeleted | imapwire.StatusSize |
-	imapwire.StatusAppendLimit | imapwire.StatusHighestModSeq
+	imapwire.StatusAppendLimit | imapwire.StatusHighestModSeq | imapwire.StatusDeletedStorage
 
 // statusAllowed refuses items we do not know. To ask for HIGHESTMODSEQ makes a
 // session one that knows of mod-sequences (RFC 7162 3.1).

@@ -95,6 +95,8 @@ func commandTable() []spec {
 		{name: "STATUS", states: loggedIn, reveals: true, do: (*session).status},
 		{name: "GETMETADATA", states: loggedIn, reveals: true, announce: "METADATA", do: (*session).getMetadata},
 		{name: "SETMETADATA", states: loggedIn, reveals: true, announce: "METADATA", do: (*session).setMetadata},
+		{name: "GETQUOTA", states: loggedIn, reveals: true, announce: "QUOTA", do: (*session).getQuota},
+		{name: "GETQUOTAROOT", states: loggedIn, reveals: true, announce: "QUOTA", do: (*session).getQuotaRoot},
 		{name: "APPEND", states: loggedIn, reveals: true, do: (*session).append},
 		{name: "NOTIFY", states: loggedIn, reveals: true, announce: "NOTIFY", do: (*session).setNotify},
 		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},

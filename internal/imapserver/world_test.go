@@ -168,6 +168,24 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	return w
 }
 
+// setQuota gives an account limits, in the units of RFC 9208 5.
+func (w *world) setQuota(name string, limits map[string]uint64) error {
+	ctx := context.Background()
+	w.users.mu.Lock()
+	id := w.users.names[name]
+	w.users.mu.Unlock()
+	a, err := w.pool.Open(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer a.Release()
+	limit := func(resource string, unit uint64) mail.QuotaLimit {
+		n, ok := limits[resource]
+		return mail.QuotaLimit{Given: ok, Most: n * unit}
+	}
+	return a.SetQuota(ctx, mail.OwnQuota{Octets: limit("STORAGE", 1024), Messages: limit("MESSAGE", 1), Mailboxes: limit("MAILBOX", 1)})
+}
+
 // close stops everything and goes over the store.
 func (w *world) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

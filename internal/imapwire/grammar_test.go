@@ -55,6 +55,7 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		`a GETMETADATA INBOX (DEPTH 0) /private/comment`, `a SETMETADATA INBOX (/private/comment NIL)`,
 		`a SETMETADATA INBOX (/private/comment "My new comment" /shared/comment "This one is for you!")`,
 		`a SETMETADATA "" ("/shared/comment" nil /private/vendor/a/b "")`,
+		`G0001 GETQUOTA "!partition/sda4"`, `G GETQUOTA ""`, `G0002 GETQUOTAROOT INBOX`, `S0003 STATUS INBOX (MESSAGES DELETED DELETED-STORAGE)`, // RFC 9208 4.1
 		`A LIST "" % RETURN (METADATA (/shared/comment "/private/comment"))`, // RFC 9590
 		`A LIST (SPECIAL-USE) "" "*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment) CHILDREN)`,
 		`A001 COMPARATOR "cz;*" i;basic`, `a COMPARATOR`, // RFC 5255 4.7
@@ -133,6 +134,7 @@ func TestNotTheGrammar(t *testing.T) {
 		`SETMETADATA x (/shared/a b)`, `SETMETADATA x (/shared/a "b"`, `SETMETADATA x (/shared/a "b" /SHARED/A NIL)`, `SETMETADATA x (/shared "b")`,
 		`SETMETADATA x (/shared/vendor/a "b")`, `SETMETADATA x (/comment "b")`, `SETMETADATA x (/shared/a NIL) y`, `SETMETADATA x (/shared/a NILS)`,
 		`LIST "" * RETURN (METADATA)`, `LIST "" * RETURN (METADATA ())`, `LIST "" * RETURN (METADATA (x))`, `LIST "" * RETURN (METADATA /shared/a)`,
+		`GETQUOTA`, `GETQUOTA `, `GETQUOTA (x)`, `GETQUOTA x y`, `GETQUOTAROOT`, `GETQUOTAROOT x y`, `GETQUOTAROOT *`,
 		`CREATE x (USE)`, `CREATE x (USE \Sent)`, `CREATE x (USE ("\Sent"))`, `RENAME x`, `ENABLE`, `ENABLE x `,
 		`ID`, `ID (x y)`, `ID ("x")`, `ID ("x" y)`, `LOGIN x`, `LOGIN "x" "y`, `AUTHENTICATE`, `AUTHENTICATE PLAIN !`,
 		`APPEND x`, `APPEND x ()`, `APPEND x (\Seen) "17-Jul-1996" {1+}`, `APPEND x "x"`,

@@ -59,6 +59,8 @@ func (d *StatusData) number(item StatusItems) uint64 {
 		return d.Bytes
 	case StatusHighestModSeq:
 		return uint64(d.HighestModSeq)
+	case StatusDeletedStorage:
+		return d.DeletedBytes
 	case StatusAppendLimit:
 		return d.AppendLimit
 	}

@@ -108,7 +108,9 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &caps, r.ExpectEnableArgs(&caps)
 	case "NOTIFY":
 		return &notify, r.ExpectNotifyArgs(&notify)
-	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE":
+	case "GETQUOTA":
+		return &box, r.ExpectQuotaRoot(&box)
+	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE", "GETQUOTAROOT":
 		return &box, r.ExpectMailboxArgs(&box)
 	case "APPEND":
 		return readAppend(r)
@@ -267,6 +269,7 @@ var dialogue = []string{
 	"a GETMETADATA (MAXSIZE 1024 DEPTH infinity) \"INBOX\" (/shared/comment {16+}\r\n/private/comment)\r\n",
 	"a SETMETADATA INBOX (/private/comment {33+}\r\nMy new comment across\r\ntwo lines. /shared/x ~{3+}\r\na\x00b /shared/y NIL)\r\n",
 	"a LIST \"\" % RETURN (METADATA (/private/comment \"/shared/x\") STATUS (MESSAGES))\r\n",
+	"a GETQUOTA {5+}\r\n!part\r\n", "a GETQUOTAROOT INBOX\r\n",
 	"x RENAME \"&Jjo-!\" \"&-\"\n",
 	"x NOOP\r\n", "x\r\n", "\r\n", "+ NOOP\r\n", "a b{5}\r\n", "a STORE 1 FLAGS {3+}\r\nabc)\r\n",
 	"a FETCH ((((({5+}\r\na b\nc {1}\r\n", "a LOGIN \"{3+}\r\nabc\r\n", "a LOGIN {99999999999+}\r\n", "a UID\r\n",

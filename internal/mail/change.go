@@ -22,6 +22,9 @@ type Counts struct {
 	Deleted  uint32 // with \Deleted
 	Bytes    uint64 // sum of the messages' sizes
 	UIDNext  UID
+
+	// DeletedBytes is the sum of the sizes of those with \Deleted (RFC 9208 4.1.4).
+	DeletedBytes uint64
 }
 
 // Event is what a Change says; the types below are all there are.
@@ -110,6 +113,9 @@ type AppendLimitSet struct{ Limit AppendLimit }
 // Entries without a value are gone. No entry is named twice.
 type MetadataSet struct{ Entries []Metadata }
 
+// QuotaSet says what limits the account has of its own.
+type QuotaSet struct{ Quota OwnQuota }
+
 // Subscribed says that a name was subscribed to or no longer is. It concerns the
 // account: a name may be subscribed to that no mailbox bears (RFC 9051 6.3.7).
 type Subscribed struct {
@@ -129,6 +135,7 @@ func (MailboxDeleted) event()   {}
 func (SpecialUseSet) event()    {}
 func (AppendLimitSet) event()   {}
 func (MetadataSet) event()      {}
+func (QuotaSet) event()         {}
 func (Subscribed) event()       {}
 
 // Delta is what a mailbox tells a session that asks what came since its cursor.

@@ -208,6 +208,15 @@ func (m *matcher) data(want, got []node) bool {
 			return m.mailbox(want[2], got[2]) && m.set(want[3].kids, got[3].kids, 2)
 		}
 		return m.mailbox(want[2], got[2]) && m.set(want[3:], got[3:], 1)
+	case word(1) == "QUOTAROOT" && len(want) >= 3 && len(want) == len(got): // astrings (RFC 9208 7)
+		for i := 2; i < len(want); i++ {
+			if !m.mailbox(want[i], got[i]) {
+				return false
+			}
+		}
+		return m.sequence(want[:2], got[:2])
+	case word(1) == "QUOTA" && len(want) == 4 && len(got) == 4 && want[3].kind == list && got[3].kind == list:
+		return m.mailbox(want[2], got[2]) && m.node(want[3], got[3])
 	case word(1) == "ESEARCH":
 		return m.esearch(want[2:], got[2:])
 	case word(1) == "ID" && len(want) == 3 && len(got) == 3 && want[2].kind == list && got[2].kind == list:

@@ -65,6 +65,8 @@ func (p *parser) takeKey(key, client, value string) error {
 		p.d.Capabilities = append(p.d.Capabilities, strings.Fields(value)...)
 	case "mailbox":
 		p.d.Mailboxes = append(p.d.Mailboxes, value)
+	case "quota":
+		return p.takeQuota(strings.Fields(value))
 	case "recent":
 		if value != "kept" {
 			return p.errorf("recent: is kept, or not there")
@@ -91,6 +93,22 @@ func (p *parser) takeKey(key, client, value string) error {
 		}
 	default:
 		return p.errorf("the preamble knows no %q", key)
+	}
+	return nil
+}
+
+// takeQuota takes resources and their limits.
+func (p *parser) takeQuota(words []string) error {
+	p.d.Quota = map[string]uint64{}
+	for ; len(words) >= 2; words = words[2:] {
+		n, err := strconv.ParseUint(words[1], 10, 63)
+		if err != nil || !slices.Contains([]string{"STORAGE", "MESSAGE", "MAILBOX"}, words[0]) {
+			break
+		}
+		p.d.Quota[words[0]] = n
+	}
+	if len(words) > 0 {
+		return p.errorf("quota is STORAGE, MESSAGE or MAILBOX, each with a number")
 	}
 	return nil
 }

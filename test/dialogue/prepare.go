@@ -29,6 +29,14 @@ func (p *player) prepare(ctx context.Context) error {
 	if err := p.furnish(ctx); err != nil {
 		return err
 	}
+	if p.d.Quota != nil {
+		if p.target.SetQuota == nil {
+			return &Unfit{p.target.Server, "its quota cannot be set"}
+		}
+		if err := p.target.SetQuota(p.vars["user"], p.d.Quota); err != nil {
+			return err
+		}
+	}
 	for _, name := range p.firstClients() {
 		if err := p.connect(ctx, name); err != nil {
 			return fmt.Errorf("client C%s: %w", name, err)

@@ -67,6 +67,24 @@ func (s *Server) Administer(t testing.TB, args ...string) string {
 	return s.administer(t, "", args...)
 }
 
+// SetQuota gives what sets limits of an account, by the names RFC 9208 5 has for resources; nil for a server that is no
+// Postern.
+func (s *Server) SetQuota(t testing.TB) func(account string, limits map[string]uint64) error {
+	if s.administer == nil {
+		return nil
+	}
+	return func(account string, limits map[string]uint64) error {
+		args := []string{"account", "quota", account}
+		for resource, flag := range map[string]string{"STORAGE": "--storage=%d KiB", "MESSAGE": "--messages=%d", "MAILBOX": "--mailboxes=%d"} {
+			if n, ok := limits[resource]; ok {
+				args = append(args, fmt.Sprintf(flag, n))
+			}
+		}
+		s.Administer(t, args...)
+		return nil
+	}
+}
+
 // posternConfig is the configuration the tests run with: everything on loopback and on free ports.
 func posternConfig(data, certFile, keyFile, imap, imaps, lmtp string) string {
 	return fmt.Sprintf(`data = %q

@@ -19,6 +19,7 @@ type Config struct {
 	TLS       TLS       `toml:"tls" doc:"Certificates and versions."`
 	Auth      Auth      `toml:"auth" doc:"Signing in."`
 	Mailboxes Mailboxes `toml:"mailboxes" doc:"Mailboxes a new account gets beside INBOX, with their special use, subscribed. An empty name leaves one out."`
+	Quota     Quota     `toml:"quota" doc:"What an account may hold, unless postern account quota gives it other limits; 0: no limit. Read at the start."`
 	IMAP      IMAP      `toml:"imap" doc:"IMAP sessions."`
 	LMTP      LMTP      `toml:"lmtp" doc:"Delivery."`
 	Limits    Limits    `toml:"limits" doc:"How much one client may ask for. They are there against attacks and runaway programs; a server with ordinary clients needs no other ones."`
@@ -65,6 +66,13 @@ type Mailboxes struct {
 	Archive string `toml:"archive"`
 	Junk    string `toml:"junk"`
 	Trash   string `toml:"trash"`
+}
+
+// Quota are the limits of an account that has none of its own.
+type Quota struct {
+	Storage   Size `toml:"storage" doc:"Mail, as the sum of the sizes of messages. Expunged mail that is still held does not count."`
+	Messages  int  `toml:"messages" doc:"Messages."`
+	Mailboxes int  `toml:"mailboxes" doc:"Mailboxes. A new account has INBOX and those of the section mailboxes."`
 }
 
 // IMAP is what concerns IMAP sessions.

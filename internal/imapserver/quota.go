@@ -1,0 +1,59 @@
+package imapserver
+
+import (
+	"strings"
+
+	"postern/internal/imapwire"
+	"postern/internal/mail"
+)
+
+// An account has one quota root, which all its mailboxes are under, those that are
+// still to be made too. It has the account's name.
+
+// getQuotaRoot is the command GETQUOTAROOT (RFC 9208 4.1.2). "The mailbox name
+// parameter doesn't have to reference an existing mailbox."
+func (s *session) getQuotaRoot(*command) error {
+	var name string
+	if !s.r.ExpectMailboxArgs(&name) {
+		return s.r.Err()
+	}
+	s.w.QuotaRoot(name, s.user)
+	s.writeQuota()
+	return nil
+}
+
+// getQuota is the command GETQUOTA (RFC 9208 4.1.1).
+func (s *session) getQuota(*command) error {
+	var root string
+	if !s.r.ExpectQuotaRoot(&root) {
+		return s.r.Err()
+	}
+	if !strings.EqualFold(root, s.user) {
+		return mail.Errorf(mail.NotFound, "there is no such quota root")
+	}
+	s.writeQuota()
+	return nil
+}
+
+// storageUnit is what STORAGE counts in (RFC 9208 5.1), octets.
+const storageUnit = 1024
+
+// writeQuota writes a QUOTA response. Resources without a limit are not named
+// (RFC 9208 4.2.1). Parts of a unit count as one, so that what is full looks it.
+func (s *session) writeQuota() {
+	units := func(octets uint64) uint64 {
+		return octets/storageUnit + min(octets%storageUnit, 1)
+	}
+	used, quota := s.account.Quota()
+	var resources []imapwire.QuotaResource
+	if quota.Octets != mail.Unlimited {
+		resources = append(resources, imapwire.QuotaResource{Name: "STORAGE", Usage: units(used.Octets), Limit: units(quota.Octets)})
+	}
+	if quota.Messages != mail.Unlimited {
+		resources = append(resources, imapwire.QuotaResource{Name: "MESSAGE", Usage: used.Messages, Limit: quota.Messages})
+	}
+	if quota.Mailboxes != mail.Unlimited {
+		resources = append(resources, imapwire.QuotaResource{Name: "MAILBOX", Usage: used.Mailboxes, Limit: quota.Mailboxes})
+	}
+	s.w.Quota(s.user, resources)
+}
