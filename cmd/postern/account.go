@@ -101,7 +101,7 @@ func (in *instance) addAccount(ctx context.Context, address, password string) (s
 	}
 	identity, err := in.store.Directory().Create(ctx, store.Identity{Name: name.String(), Credentials: record}, time.Now())
 	if err != nil {
-		return store.Identity{}, fmt.Errorf("%s: %w", name, err)
+		return store.Identity{}, about(name.String(), err)
 	}
 	acct, err := in.pool.Open(ctx, identity.ID) // which makes its mailboxes
 	if err != nil {
@@ -119,7 +119,7 @@ func (in *instance) find(ctx context.Context, address string) (store.Identity, e
 	}
 	found, err := in.store.Directory().Find(ctx, name.String())
 	if err != nil {
-		return store.Identity{}, fmt.Errorf("%s: %w", name, err)
+		return store.Identity{}, about(name.String(), err)
 	}
 	if found.Alias {
 		return store.Identity{}, mail.Errorf(mail.Invalid, "%s is an alias: name the account itself", name)
@@ -193,7 +193,7 @@ func accountRename(ctx context.Context, in *instance, identity store.Identity, a
 	from := identity.Name
 	identity.Name = to.String()
 	if _, err := in.store.Directory().Update(ctx, identity); err != nil {
-		return fmt.Errorf("%s: %w", to, err)
+		return about(to.String(), err)
 	}
 	in.endSessions(identity.ID)
 	return out.printf("%s is now %s", from, to)

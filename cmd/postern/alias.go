@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
 
@@ -67,7 +66,7 @@ func aliasAdd(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reade
 		ids, names = append(ids, identity.ID), append(names, identity.Name)
 	}
 	if err := in.store.Directory().SetAlias(ctx, name, ids); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return about(name, err)
 	}
 	return out.printf("%s stands for %s", name, strings.Join(names, ", "))
 }
@@ -112,7 +111,7 @@ func aliasRemove(ctx context.Context, in *instance, raw json.RawMessage, _ io.Re
 		return err
 	}
 	if err := in.store.Directory().RemoveAlias(ctx, name); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return about(name, err)
 	}
 	return out.printf("removed %s", name)
 }

@@ -96,6 +96,20 @@ func administer(t *testing.T, s *site) {
 			t.Errorf("%s: exit code %d\n%s%swant %d\n%s", step.args, r.code, r.out, r.err, step.code, step.says)
 		}
 	}
+	// What is refused is named once.
+	for args, says := range map[string]string{
+		"account passwd nobody@example.org":      "nobody bears the name nobody@example.org",
+		"account add ada@example.org":            "ada@example.org is taken",
+		"account rename nobody@example.org x@y":  "nobody bears the name nobody@example.org",
+		"alias remove info@example.org":          "there is no alias info@example.org",
+		"mailbox status ada@example.org nowhere": "nowhere: there is no such mailbox",
+		"mailbox rename ada@example.org a b":     "a: there is no such mailbox",
+	} {
+		r := postern(t, secretWord, append([]string{"--config", s.config}, strings.Fields(args)...)...)
+		if want := "postern: " + says + "\n"; r.code != 1 || r.err != want {
+			t.Errorf("%s: exit code %d\n%swant\n%s", args, r.code, r.err, want)
+		}
+	}
 	status := s.run(t, "", "mailbox", "status", "ada@example.org", "INBOX")
 	if !strings.HasPrefix(status, "INBOX\tmessages 0\tunseen 0\toctets 0\tuidnext 1\tuidvalidity ") {
 		t.Errorf("status: %q", status)

@@ -112,7 +112,7 @@ func onMailboxes(do func(ctx context.Context, acct *account.Account, args mailbo
 			return err
 		}
 		defer acct.Release()
-		return do(ctx, acct, args, out)
+		return about(args.Mailbox, do(ctx, acct, args, out))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"postern/cmd/postern/config"
 	"postern/internal/mail"
@@ -105,4 +106,12 @@ func decode[T any](args json.RawMessage) (v T, err error) {
 		return v, mail.Wrap(err, mail.Invalid, "the arguments are not understood: the command and the server are of different versions")
 	}
 	return v, nil
+}
+
+// about puts before an error what it is about, unless it says so itself.
+func about(name string, err error) error {
+	if err == nil || name == "" || strings.Contains(" "+err.Error()+" ", " "+name+" ") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
