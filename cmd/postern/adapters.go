@@ -47,6 +47,25 @@ func (d signInDirectory) Rehash(ctx context.Context, id mail.AccountID, version 
 	return err
 }
 
+// urlOwners is the directory as package imapserver asks it for the owners of URLs.
+type urlOwners struct {
+	store.Directory
+	rules auth.Rules
+}
+
+// Find finds the account behind an address, if it is one account that may sign in.
+func (d urlOwners) Find(ctx context.Context, address string) (mail.AccountID, error) {
+	name, err := d.rules.Parse(address)
+	if err != nil {
+		return 0, err
+	}
+	entry, err := signInDirectory{d.Directory}.SignIn(ctx, name.String())
+	if err == nil && entry.Disabled {
+		err = mail.Errorf(mail.NotFound, "%s may not sign in", name)
+	}
+	return entry.Account, err
+}
+
 // deliveryDirectory is the directory as package delivery asks for it.
 type deliveryDirectory struct{ store.Directory }
 

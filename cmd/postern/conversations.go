@@ -119,7 +119,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 	return &generation{
 		imap: imapserver.New(imapserver.Options{
 			Accounts: s.pool, Log: s.log, Metrics: s.metrics, Limits: imapLimits(cfg), Version: version(), Metadata: &s.metadata,
-			Hostname: hostname(cfg),
+			Hostname: hostname(cfg), Finder: urlOwners{s.store.Directory(), rules}, Submitters: cfg.IMAP.Submitters,
 			Auth: auth.New(auth.Config{
 				Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
 				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),

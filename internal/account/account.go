@@ -132,6 +132,7 @@ type Info struct {
 	Validity      mail.UIDValidity
 	Use           mail.SpecialUse
 	AppendLimit   mail.AppendLimit
+	KeyAt         mail.ModSeq // of the last change of its AccessKey; 0: it never had one
 	Counts        mail.Counts
 	HighestModSeq mail.ModSeq
 	Recent        uint32 // messages no session was shown as \Recent yet (RFC 3501)
@@ -141,7 +142,7 @@ type Info struct {
 
 func (m *model) info(box *mailbox) Info {
 	return Info{
-		ID: box.id, Name: box.name, Validity: box.validity, Use: box.use, AppendLimit: box.limit, Counts: box.counts,
+		ID: box.id, Name: box.name, Validity: box.validity, Use: box.use, AppendLimit: box.limit, KeyAt: box.keyAt, Counts: box.counts,
 		HighestModSeq: box.highest, Recent: box.recent,
 		HasChildren: m.hasChildren(box.name), Subscribed: m.subscribed[box.name],
 	}

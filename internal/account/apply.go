@@ -123,6 +123,8 @@ func (m *model) applyMailbox(box *mailbox, c *mail.Change) {
 		m.unnamed(box)
 		box.name = e.Name
 		m.named(box)
+	case mail.AccessKeySet:
+		box.key, box.keyAt = e.Key, c.ModSeq
 	case mail.AppendLimitSet:
 		box.limit = e.Limit
 	case mail.SpecialUseSet:

@@ -179,6 +179,8 @@ func (a *plainAccount) applyRows(box *plainMailbox, c *mail.Change) (wrong []str
 		a.maxValidity = max(a.maxValidity, e.Validity)
 	case mail.MailboxRenamed:
 		box.name = e.Name
+	case mail.AccessKeySet:
+		box.key, box.keyAt = e.Key, c.ModSeq
 	case mail.AppendLimitSet:
 		box.limit = e.Limit
 	case mail.SpecialUseSet:
@@ -260,8 +262,13 @@ func (a *plainAccount) differences(b *plainAccount) (all []difference) {
 		if x.counts.DeletedBytes == unknownBytes || s.counts.DeletedBytes == unknownBytes {
 			s.counts.DeletedBytes = x.counts.DeletedBytes // an older version wrote one of them
 		}
-		if s != x.mailboxState {
-			say(id, "%+v and not %+v", s, x.mailboxState)
+		t := x.mailboxState
+		if s.key != t.key {
+			say(id, "its key for URLs is another")
+		}
+		s.key, t.key = mail.AccessKey{}, mail.AccessKey{} // a secret is not for reports
+		if s != t {
+			say(id, "%+v and not %+v", s, t)
 		}
 		if len(x.rows) != len(y.rows) || len(x.gone) != len(y.gone) {
 			say(id, "%d rows and %d expunged, and not %d and %d", len(y.rows), len(y.gone), len(x.rows), len(x.gone))

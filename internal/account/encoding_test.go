@@ -75,6 +75,8 @@ func TestUIDSetEncoding(t *testing.T) {
 	})
 }
 
+var goldenKey = mail.AccessKey([]byte("0123456789abcdef0123456789ABCDEF"))
+
 // goldenRecord has every event.
 func goldenRecord() []mail.Change {
 	after := mail.Counts{Messages: 2, Unseen: 1, Deleted: 1, Bytes: 300, UIDNext: 8, DeletedBytes: 5}
@@ -100,6 +102,8 @@ func goldenRecord() []mail.Change {
 		{Event: mail.QuotaSet{Quota: mail.OwnQuota{
 			Octets: mail.QuotaLimit{Given: true, Most: 1000}, Messages: mail.QuotaLimit{Given: true, Most: mail.Unlimited},
 		}}},
+		{Mailbox: 3, After: after, Event: mail.AccessKeySet{Key: goldenKey}},
+		{Mailbox: 3, After: after, Event: mail.AccessKeySet{}},
 		{Mailbox: 3, After: after, Event: mail.MailboxDeleted{At: 1003}},
 		{Event: mail.Subscribed{Name: "a/b", On: true}},
 	}
@@ -111,7 +115,7 @@ func TestRecordEncoding(t *testing.T) {
 		02                      ; flag sets
 		08 01 01 78             ; \Seen, one keyword of one octet, x
 		00 00                   ; none
-		0f                      ; changes
+		11                      ; changes
 		06 03 000000000100 07   ; created, mailbox 3, counts, length
 		03 612f62 e807 08       ; a/b, UIDVALIDITY 1000, \Sent
 		01 03 020101ac020805 17   ; added, mailbox 3, counts, length
@@ -147,6 +151,10 @@ func TestRecordEncoding(t *testing.T) {
 		00                      ; none
 		10 00 05                ; quota, no mailbox, no counts
 		01 e807 02 00           ; 1000 octets, messages without limit, mailboxes as configured
+		11 03 020101ac020805 21 ; access key
+		20 3031323334353637383961626364656630313233343536373839414243444546
+		11 03 020101ac020805 01 ; access key
+		00                      ; none
 		08 03 020101ac020805 02   ; deleted
 		d60f
 		0a 00 05                ; subscribed, no mailbox, no counts
@@ -161,7 +169,7 @@ func TestRecordEncoding(t *testing.T) {
 		t.Errorf("got  %x\nwant %x", got, want)
 	}
 	var back []mail.Change
-	err := decodeRecord(got, 114, func(c *logged) error {
+	err := decodeRecord(got, 116, func(c *logged) error {
 		change, err := c.change()
 		back = append(back, change)
 		return err
@@ -237,7 +245,7 @@ func goldenPages(t testing.TB) map[string][]byte {
 	state := mailboxState{
 		name: "Entwürfe", validity: 1e9, use: mail.UseDrafts, counts: mail.Counts{Messages: 1, Unseen: 2, Deleted: 3, Bytes: 1 << 40, UIDNext: 5, DeletedBytes: 1 << 39},
 		highest: 6, last: 7, claimed: 8, recent: 9, deletedAt: 10, held: 11, heldSince: 12, forgotten: 4,
-		limit: mail.AppendLimit{Own: true, Octets: 1<<32 - 1},
+		limit: mail.AppendLimit{Own: true, Octets: 1<<32 - 1}, key: goldenKey, keyAt: 3,
 	}
 	extra := func(id mail.MessageID) int { return int(id % 100) }
 	return map[string][]byte{
@@ -282,9 +290,9 @@ func TestGoldenEncodings(t *testing.T) {
 func written(name string) string {
 	switch name {
 	case "record":
-		return ".v5"
+		return ".v6"
 	case "mailbox":
-		return ".v4"
+		return ".v5"
 	case "summary":
 		return ".v3"
 	case "root":
@@ -311,6 +319,9 @@ func TestOlderEncodings(t *testing.T) {
 	if m, err = decodeMailbox(read("mailbox.v2.golden")); err != nil || m.forgotten != 4 || m.limit.Own {
 		t.Errorf("%+v, %v", m, err)
 	}
+	if m, err = decodeMailbox(read("mailbox.v4.golden")); err != nil || m.counts.DeletedBytes != 1<<39 || !m.limit.Own || m.keyAt != 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
 	n := len(goldenRecord())
 	for _, name := range []string{"record.v2.golden", "record.v3.golden", "record.v4.golden"} {
 		if err := decodeRecord(read(name), mail.ModSeq(100+n), func(c *logged) error {
@@ -322,6 +333,12 @@ func TestOlderEncodings(t *testing.T) {
 		}); err != nil {
 			t.Error(err)
 		}
+	}
+	if err := decodeRecord(read("record.v5.golden"), mail.ModSeq(100+n), func(c *logged) error {
+		_, err := c.change()
+		return err
+	}); err != nil {
+		t.Error(err)
 	}
 	if m, err := decodeMailbox(read("mailbox.v2.golden")); err != nil || m.counts.Deleted != 3 || m.counts.DeletedBytes != unknownBytes || m.forgotten != 4 {
 		t.Errorf("%+v, %v", m, err)

@@ -21,7 +21,7 @@ const (
 const (
 	pageVersion    = 1
 	rootVersion    = 2 // 1 had no quota
-	mailboxVersion = 4 // 1 had no forgotten, 1 and 2 no limit, 1 to 3 no octets of deleted messages
+	mailboxVersion = 5 // 1 had no forgotten, 1 and 2 no limit, 1 to 3 no octets of deleted messages, 1 to 4 no key
 )
 
 // encodePage writes a page of rows:
@@ -191,6 +191,8 @@ type mailboxState struct {
 	heldSince int64       // no later than the first of them was expunged; 0: there are none
 	forgotten mail.ModSeq // expunges above it are those of the expunged rows, no others
 	limit     mail.AppendLimit
+	key       mail.AccessKey
+	keyAt     mail.ModSeq // of the change that made key what it is; 0: there never was one
 }
 
 func (m *mailboxState) encode() []byte {
@@ -206,7 +208,9 @@ func (m *mailboxState) encode() []byte {
 	b = appendUint(b, uint64(m.held))
 	b = appendInt(b, m.heldSince)
 	b = appendUint(b, uint64(m.forgotten))
-	return appendLimit(b, m.limit)
+	b = appendLimit(b, m.limit)
+	b = appendKey(b, m.key)
+	return appendUint(b, uint64(m.keyAt))
 }
 
 func decodeMailbox(data []byte) (*mailboxState, error) {
@@ -223,6 +227,9 @@ func decodeMailbox(data []byte) (*mailboxState, error) {
 	}
 	if version > 2 {
 		m.limit = d.limit()
+	}
+	if version > 4 {
+		m.key, m.keyAt = d.key(), mail.ModSeq(d.uint())
 	}
 	if m.last > maxModSeq || m.highest > m.last || m.forgotten > m.last {
 		d.fail("a ModSeq is out of range")

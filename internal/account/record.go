@@ -36,6 +36,7 @@ const (
 	kindMetadata // 14
 	kindAppendLimit
 	kindQuota
+	kindAccessKey // 17
 )
 
 // encodeRecord writes changes, which follow one another.
@@ -131,6 +132,9 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 	case mail.SpecialUseSet:
 		kind = kindSpecialUse
 		b = appendUint(b, uint64(e.SpecialUse))
+	case mail.AccessKeySet:
+		kind = kindAccessKey
+		b = appendKey(b, e.Key)
 	case mail.AppendLimitSet:
 		kind = kindAppendLimit
 		b = appendLimit(b, e.Limit)
@@ -275,6 +279,8 @@ func (c *logged) event(d *decoder) mail.Event {
 		return mail.MailboxDeleted{At: d.int()}
 	case kindSpecialUse:
 		return mail.SpecialUseSet{SpecialUse: mail.SpecialUse(d.uint32())}
+	case kindAccessKey:
+		return mail.AccessKeySet{Key: d.key()}
 	case kindAppendLimit:
 		return mail.AppendLimitSet{Limit: d.limit()}
 	case kindMetadata:

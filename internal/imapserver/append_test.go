@@ -15,6 +15,7 @@ const writing = "a LOGIN ada@example.org secret\r\nb CREATE Box\r\n" +
 	"e APPEND Box CATENATE (URL /Box/;UID=1 TEXT {2}\r\nxy URL \"/Box/;UID=2/;SECTION=TEXT/;PARTIAL=0.1\") {1+}\r\nz\r\n" +
 	"f SELECT Box\r\ng REPLACE 1 Trash {2}\r\nab\r\nh UID REPLACE 2 Box CATENATE (URL ;UID=2 TEXT {1+}\r\nx)\r\n" +
 	"i UID FETCH 1:* BODY.PEEK[]\r\n" +
+	"j GENURLAUTH {70}\r\nimap://ada%40example.org@mail.example.org/Box/;UID=1;URLAUTH=anonymous INTERNAL\r\nk URLFETCH x\r\nl RESETKEY Box\r\n" +
 	"y LOGOUT\r\n"
 
 // TestEveryCutOfWriting ends the connection after every octet of it.

@@ -66,6 +66,8 @@ func FuzzSession(f *testing.F) {
 		f.Add(uint8(stage), uint8(0), "a APPEND INBOX (\\Draft) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\nX: y\r\n\r\nz\r\n")
 		f.Add(uint8(stage), uint8(2), "a APPEND INBOX {1+}\r\nx (\\Seen) {2+}\r\nyz \"17-Jul-1996 02:44:25 -0700\" ~{1+}\r\n\x00\r\nb APPEND INBOX {1}\r\nx {0}\r\n")
 		f.Add(uint8(stage), uint8(1), "a APPEND INBOX CATENATE (URL /INBOX/;UID=1 TEXT {2+}\r\nxy URL ;UID=2/;SECTION=HEADER.FIELDS%20(Subject)/;PARTIAL=0.5)\r\n")
+		f.Add(uint8(stage), uint8(0), "a GENURLAUTH \"imap://ada%40example.org@mail.example.org/INBOX/;UID=1;URLAUTH=anonymous\" INTERNAL\r\n"+
+			"b URLFETCH \"imap://ada%40example.org@mail.example.org/INBOX/;UID=1;URLAUTH=anonymous:internal:0123456789abcdef0123456789abcdef\" x\r\nc RESETKEY INBOX\r\nd RESETKEY\r\n")
 		f.Add(uint8(stage), uint8(3), "a REPLACE 1 INBOX {2+}\r\nxy\r\nb UID REPLACE * Sent (\\Seen) CATENATE (TEXT {1+}\r\nx URL /INBOX/;UID=1)\r\n")
 		f.Add(uint8(stage), uint8(0), "a STARTTLS\r\nb AUTHENTICATE PLAIN =\r\nc AUTHENTICATE LOGIN\r\n*\r\n\x00{5+}\r\n")
 	}

@@ -72,7 +72,7 @@ func (s *session) selectAllowed(c *command, args *imapwire.SelectArgs) error {
 func (s *session) enterBox(sel *account.Selection, readOnly bool, supplied string) {
 	start := sel.Start()
 	b := &openBox{name: start.Info.Name, readOnly: readOnly, sel: sel,
-		view: view.New(start.UIDs, start.At), keywords: start.Keywords}
+		view: view.New(start.UIDs, start.At), keywords: start.Keywords, keyAt: start.Info.KeyAt}
 	b.view.AddRecent(start.Recent)
 	s.box, s.state = b, selected
 	s.link.take(mailboxChanged)
@@ -91,6 +91,9 @@ func (s *session) enterBox(sel *account.Selection, readOnly bool, supplied strin
 	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDVALIDITY %d", start.Info.Validity), "UIDs are valid")
 	s.w.Status("", imapwire.OK, fmt.Sprintf("UIDNEXT %d", start.Info.Counts.UIDNext), "the next UID")
 	s.w.Status("", imapwire.OK, s.highestCode(), "the highest mod-sequence") // RFC 7162 3.1.2.1: NOMODSEQ never
+	if b.keyAt != 0 && s.srv.offersURLAuth() {
+		s.w.Status("", imapwire.OK, urlMechanism, "URLs can be made good for others") // RFC 4467 7, to who uses that
+	}
 	if s.rev2 {
 		e := listEntry{name: start.Info.Name, info: &start.Info, oldName: supplied}
 		s.w.List(e.data())

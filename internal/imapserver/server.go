@@ -51,22 +51,26 @@ type Options struct {
 	Version     string               // told by ID after login; "" is not told
 	Metadata    *ServerMetadata      // none
 	Hostname    string               // the host that URLs of ours name; "": URLs are relative only
+	Finder      Finder               // finds the owners of URLs; nil: there is no URLAUTH
+	Submitters  []string             // users that may fetch by URLs made for submission
 }
 
 // Server is what all IMAP conversations of a process share. Make one with New;
 // its methods may be called from any goroutine.
 type Server struct {
-	accounts *account.Pool
-	auth     Authenticator
-	log      *slog.Logger
-	trace    *observe.Transcripts
-	limits   Limits
-	masks    []Mask
-	census   *Census
-	now      func() time.Time
-	version  string
-	hostname string
-	count    counters
+	accounts   *account.Pool
+	auth       Authenticator
+	log        *slog.Logger
+	trace      *observe.Transcripts
+	limits     Limits
+	masks      []Mask
+	census     *Census
+	now        func() time.Time
+	version    string
+	hostname   string
+	finder     Finder
+	submitters []string
+	count      counters
 
 	table    []spec
 	commands map[string]*spec // by name
@@ -122,7 +126,7 @@ func New(o Options) *Server {
 	s := &Server{
 		accounts: o.Accounts, auth: o.Auth, log: o.Log, trace: o.Transcripts,
 		limits: o.Limits.withDefaults(), masks: o.Masks, census: o.Census,
-		now: o.Now, version: o.Version, hostname: o.Hostname,
+		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),
 		sessions: make(map[*session]struct{}),
 		drains:   make(map[<-chan struct{}]*drainWatch),

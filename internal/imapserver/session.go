@@ -326,6 +326,7 @@ type openBox struct {
 	sel      *account.Selection
 	view     *view.View
 	keywords []string    // told by FLAGS
+	keyAt    mail.ModSeq // of the key for URLs, as it was told
 	own      mail.UIDSet // messages of this session's making that EXISTS has not told of
 }
 

@@ -99,6 +99,9 @@ func commandTable() []spec {
 		{name: "GETQUOTAROOT", states: loggedIn, reveals: true, announce: "QUOTA", do: (*session).getQuotaRoot},
 		{name: "APPEND", states: loggedIn, reveals: true, do: (*session).append},
 		{name: "NOTIFY", states: loggedIn, reveals: true, announce: "NOTIFY", do: (*session).setNotify},
+		{name: "RESETKEY", states: loggedIn, reveals: true, announce: "URLAUTH", do: (*session).resetKey},
+		{name: "GENURLAUTH", states: loggedIn, reveals: true, announce: "URLAUTH", do: (*session).genURLAuth},
+		{name: "URLFETCH", states: loggedIn, reveals: true, announce: "URLAUTH", do: (*session).urlFetch},
 		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},
 
 		{name: "ESEARCH", states: loggedIn, sequences: true, reveals: true, byUID: true, announce: "MULTISEARCH", do: (*session).multiSearch},

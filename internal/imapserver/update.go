@@ -149,6 +149,7 @@ func (s *session) tell(mayExpunge bool) error { return s.tellOnly(s.tellable(may
 func (s *session) tellOnly(may view.Tellable) error {
 	s.follow()
 	b := s.box
+	s.tellKey()
 	t := b.view.TellOnly(may)
 	if t.Empty() {
 		return nil

@@ -18,6 +18,7 @@ type urlMessage struct {
 	part   contentPart
 	octets opened
 	sel    *account.Selection // nil if it is the selected mailbox
+	owner  *account.Account   // of the URL, if it is not the session's own affair
 }
 
 // size is how many octets the URL names.
@@ -35,6 +36,9 @@ func (m *urlMessage) close() {
 	m.open.close()
 	if m.sel != nil {
 		m.sel.Close()
+	}
+	if m.owner != nil {
+		m.owner.Release()
 	}
 }
 

@@ -69,6 +69,11 @@ func (u *users) SignIn(_ context.Context, address string) (auth.Entry, error) {
 	return auth.Entry{Account: id, Name: address, Version: 1, Record: u.record}, nil
 }
 
+func (u *users) Find(ctx context.Context, address string) (mail.AccountID, error) {
+	e, err := u.SignIn(ctx, address)
+	return e.Account, err
+}
+
 func (u *users) Rehash(context.Context, mail.AccountID, uint64, []byte) error { return nil }
 
 // world is a server with a store in memory behind real sockets.
@@ -119,7 +124,7 @@ func newServer(t testing.TB, change func(*Options)) *world {
 	}
 	w.users = &users{record: record, names: map[string]mail.AccountID{"ada@example.org": 1, "bob@example.org": 2}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := Options{Accounts: w.pool, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Auth: auth.New(auth.Config{
+	o := Options{Accounts: w.pool, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Finder: w.users, Auth: auth.New(auth.Config{
 		Directory: w.users, Cost: cheap, Now: w.clock.Now, Iterations: 10_000, ScramReady: func() bool { return true },
 	})}
 	if change != nil {

@@ -151,6 +151,8 @@ func TestNotTheGrammar(t *testing.T) {
 		`ESEARCH IN (selected-delayed) ALL`, `ESEARCH IN (subtree) ALL`, `ESEARCH IN (subtree ()) ALL`, `ESEARCH IN (mailboxes a b) ALL`,
 		`ESEARCH IN (personal (x)) ALL`, `ESEARCH IN (personal ()) ALL`, `ESEARCH RETURN (ALL) IN (personal) ALL`, `ESEARCH IN (personal) IN (personal) ALL`,
 		`ESEARCH IN (personal a) ALL`, `ESEARCH IN (mailboxes (a b) ALL`, `ESEARCH IN (personal) RETURN (PARTIAL 1:2 ALL) ALL`,
+		`RESETKEY `, `RESETKEY x `, `RESETKEY x a_b`, `GENURLAUTH`, `GENURLAUTH x`, `GENURLAUTH x `, `GENURLAUTH x INTERNAL y`,
+		`GENURLAUTH x "INTERNAL"`, `URLFETCH`, `URLFETCH (x)`, `URLFETCH x `,
 		`REPLACE $ x {1+}`, `REPLACE 0 x {1+}`, `UID REPLACE 1: x {1+}`, `REPLACE 1 x ()`,
 	} {
 		_, _, _, err := readOne("a "+args+"\r\n", LoggedIn(1000))

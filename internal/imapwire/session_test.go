@@ -114,6 +114,15 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &box, r.ExpectMailboxArgs(&box)
 	case "APPEND":
 		return readAppend(r)
+	case "RESETKEY":
+		var reset ResetKeyArgs
+		return &reset, r.ExpectResetKeyArgs(&reset)
+	case "GENURLAUTH":
+		var rumps []Rump
+		return &rumps, r.ExpectGenURLAuthArgs(&rumps)
+	case "URLFETCH":
+		var urls []string
+		return &urls, r.ExpectURLFetchArgs(&urls)
 	case "REPLACE", "UID REPLACE":
 		return readReplace(r)
 	}
@@ -276,6 +285,9 @@ var dialogue = []string{
 	"A003 APPEND Drafts (\\Draft) CATENATE (URL \"/Drafts;UIDVALIDITY=385759045/;UID=20/;section=HEADER\" TEXT {3+}\r\nabc" +
 		" URL /x/;uid=1 UTF8 (~{1+}\r\nx) TEXT ~{1+}\r\n\x00) () {1+}\r\ny\r\n",
 	"A003 UID REPLACE * Drafts CATENATE (TEXT {3}\r\nabc URL /Drafts/;UID=3)\r\n",
+	"A005 RESETKEY\r\n", "A006 resetkey \"Box\" internal x-y.1\r\n",
+	"A007 GENURLAUTH \"imap://joe@example.com/INBOX/;uid=20/;section=1.2;urlauth=submit+fred\" INTERNAL {3}\r\nx y X-Z\r\n",
+	"A008 URLFETCH imap://joe@example.com/INBOX/;uid=20;urlauth=anonymous:internal:91354a473744909de610943775f92038 \"a\"\r\n",
 	"A004 REPLACE 4 Sent (\\Seen) {1+}\r\nx\r\n",
 }
 

@@ -108,6 +108,13 @@ type AppendLimit struct {
 // AppendLimitSet says that a mailbox has another AppendLimit.
 type AppendLimitSet struct{ Limit AppendLimit }
 
+// AccessKey is a secret of a mailbox, with which URLs to its messages are made good
+// for others (RFC 4467 3). The zero value is that of a mailbox without one.
+type AccessKey [32]byte
+
+// AccessKeySet says that a mailbox has another AccessKey, or none any more.
+type AccessKeySet struct{ Key AccessKey }
+
 // MetadataSet says that entries have other values, of the mailbox or, where the
 // Change concerns the account as a whole, of the server as this account sees it.
 // Entries without a value are gone. No entry is named twice.
@@ -133,6 +140,7 @@ func (ValiditySet) event()      {}
 func (MailboxRenamed) event()   {}
 func (MailboxDeleted) event()   {}
 func (SpecialUseSet) event()    {}
+func (AccessKeySet) event()     {}
 func (AppendLimitSet) event()   {}
 func (MetadataSet) event()      {}
 func (QuotaSet) event()         {}

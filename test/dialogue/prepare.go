@@ -24,6 +24,7 @@ func (p *player) prepare(ctx context.Context) error {
 			suffix = ""
 		}
 		p.vars["user"+suffix], p.vars["password"+suffix] = name, password
+		p.vars["urluser"+suffix] = strings.ReplaceAll(name, "@", "%40") // names of accounts hold nothing else to escape
 		p.vars["plain"+suffix] = base64.StdEncoding.EncodeToString([]byte("\x00" + name + "\x00" + password))
 	}
 	if err := p.furnish(ctx); err != nil {

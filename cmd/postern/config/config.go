@@ -80,6 +80,7 @@ type IMAP struct {
 	Autologout   time.Duration `toml:"autologout" doc:"How long a signed-in session may be silent; at least 30m (RFC 9051 5.4)."`
 	Sessions     int           `toml:"sessions_per_account" doc:"Sessions one account may have at a time."`
 	MaxMessage   Size          `toml:"max_message" doc:"Largest message APPEND takes, announced as APPENDLIMIT."`
+	Submitters   []string      `toml:"submission_accounts" doc:"Accounts of submission servers: they fetch messages by URLs that their users made for submission (URLAUTH submit+)."`
 	DisabledCaps []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
 }
 
@@ -146,7 +147,7 @@ func Default() Config {
 		TLS:       TLS{MinVersion: "1.3"},
 		Auth:      Auth{Remember: 10 * time.Minute, FailureDelay: 2 * time.Second, ScramIterations: 600_000},
 		Mailboxes: Mailboxes{Drafts: "Drafts", Sent: "Sent", Archive: "Archive", Junk: "Junk", Trash: "Trash"},
-		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, DisabledCaps: []string{}},
+		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, Submitters: []string{}, DisabledCaps: []string{}},
 		LMTP:      LMTP{MaxMessage: 64 << 20, Recipients: 1000, Detail: "+"},
 		Limits: Limits{
 			BeforeLogin: 4096, PerAddress: 32, PerNetwork: 128, Handshakes: 1024,
