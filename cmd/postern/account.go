@@ -21,6 +21,7 @@ type accountGroup struct {
 	Rename accountRenameCommand `cmd:"" help:"Give an account another address. Its mail stays."`
 	Quota  accountQuotaCommand  `cmd:"" help:"Show what an account holds and may hold, and give it limits of its own."`
 	Remove accountRemoveCommand `cmd:"" help:"Remove an account and all its mail, for good."`
+	App    appGroup             `cmd:"" help:"Passwords for single programs and devices, which can be taken back by themselves."`
 }
 
 type accountAddCommand struct {
@@ -215,17 +216,18 @@ func accountRemove(ctx context.Context, in *instance, identity store.Identity, a
 		return err
 	}
 	in.endSessions(identity.ID)
-	if err := errors.Join(in.pool.Destroy(ctx, identity.ID), in.forgetImports(ctx, identity.ID)); err != nil {
+	if err := errors.Join(in.pool.Destroy(ctx, identity.ID), in.forgetNotes(ctx, importer.NotesOf(identity.ID)),
+		in.forgetNotes(ctx, usesOf(identity.ID))); err != nil {
 		return fmt.Errorf("%s is removed, but not all of its mail: %w", identity.Name, err)
 	}
 	return out.printf("removed %s", identity.Name)
 }
 
-// forgetImports removes what was noted of an account's imports.
-func (in *instance) forgetImports(ctx context.Context, id mail.AccountID) error {
+// forgetNotes removes what was noted of an account, by what its keys begin with.
+func (in *instance) forgetNotes(ctx context.Context, prefix string) error {
 	shelf := in.store.Shelf()
 	var notes []string
-	for note, err := range shelf.List(ctx, importer.NotesOf(id)) {
+	for note, err := range shelf.List(ctx, prefix) {
 		if err != nil {
 			return err
 		}

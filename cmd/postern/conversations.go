@@ -95,6 +95,15 @@ func (c *conversations) revoke(id mail.AccountID) {
 	}
 }
 
+// revokeApp ends the sessions that signed in with an app password.
+func (c *conversations) revokeApp(id mail.AccountID, app uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for g := range c.all {
+		g.imap.RevokeApp(id, app)
+	}
+}
+
 // converseAnew reports whether a new configuration needs a new generation. One
 // that only has other listeners or certificates does not: passwords stay
 // remembered.
@@ -125,6 +134,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),
 				Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
 				Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
+				Used: s.uses.used,
 			}),
 			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}}, Census: &s.talk.census,
 		}),

@@ -25,7 +25,7 @@ type loginGuard struct{ *guard.Guard }
 
 // Ask decides about a try.
 func (g loginGuard) Ask(ctx context.Context, q *auth.Question) auth.Ruling {
-	try := guard.Try{Account: q.Account, Name: q.Name, Remote: q.Peer.Remote.Addr(), Client: q.Peer.Client, Password: q.Password}
+	try := guard.Try{Account: q.Account, Name: q.Name, Remote: q.Peer.Remote.Addr(), Client: q.Peer.Client, Password: q.Password, Strong: q.Strong}
 	r := g.Guard.Ask(try)
 	for r.Verdict == guard.Wait {
 		settled := g.Settled() // before asking again: none may be missed

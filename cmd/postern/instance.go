@@ -40,6 +40,8 @@ type instance struct {
 
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
+	// revokeApp ends those that signed in with an app password. Nil without a server.
+	revokeApp func(id mail.AccountID, app uint64)
 }
 
 // openInstance opens the store in the data directory.

@@ -101,6 +101,7 @@ type server struct {
 	tls     tlsSettings
 	talk    *conversations
 	scram   *scramState
+	uses    *appUses
 	stop    context.CancelFunc // of what watches the certificates and keeps the guard's state
 	keeping sync.WaitGroup     // the latter
 
@@ -136,7 +137,8 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	if err != nil {
 		return nil, errors.Join(err, s.net.Shutdown(context.Background()))
 	}
-	s.revoke = s.talk.revoke
+	s.revoke, s.revokeApp = s.talk.revoke, s.talk.revokeApp
+	s.uses = newAppUses(s.store.Shelf(), log.Logger)
 	if s.scram, err = openScram(context.Background(), s.store); err != nil {
 		return nil, errors.Join(err, s.instance.close(), s.net.Shutdown(context.Background()))
 	}
@@ -168,7 +170,9 @@ func (s *server) close() error {
 	defer cancel()
 	s.stop()
 	s.keeping.Wait()
-	err := errors.Join(s.net.Shutdown(ctx), s.instance.close())
+	err := s.net.Shutdown(ctx)
+	s.uses.wait()
+	err = errors.Join(err, s.instance.close())
 	if err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}

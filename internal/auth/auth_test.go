@@ -138,7 +138,7 @@ func TestLogin(t *testing.T) {
 	ctx := t.Context()
 	for _, user := range []string{"ada@example.org", "ADA@Example.Org.", "ada", "ＡＤＡ@example.org"} {
 		id, err := f.Login(ctx, peer, user, "correct horse")
-		if err != nil || id != (Identity{1, "ada@example.org"}) {
+		if err != nil || id != (Identity{Account: 1, Name: "ada@example.org"}) {
 			t.Errorf("%s: %+v, %v", user, id, err)
 		}
 	}

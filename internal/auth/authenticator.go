@@ -42,6 +42,9 @@ type Entry struct {
 type Identity struct {
 	Account mail.AccountID
 	Name    string // the account's own address, whatever alias was used
+
+	App      uint64 // the app password's ID; 0: it was the account's own password
+	ReadOnly bool   // nothing may be changed
 }
 
 // Peer is who tries to sign in, as far as the connection tells.
@@ -71,6 +74,7 @@ const (
 	NotAuthorized Result = "not_authorized" // the password was right, the authorization identity another's
 	Malformed     Result = "malformed"      // not what the mechanism asks for
 	Refused       Result = "refused"        // by the guard, right or wrong
+	NotGood       Result = "not_good"       // a right app password that has expired, or is for other networks
 	Busy          Result = "busy"           // not looked at: too many at once, or the directory cannot be asked
 )
 
@@ -104,6 +108,9 @@ type Config struct {
 	// third on a connection two and a half times that. 0 is at once, which is for
 	// tests: DefaultFailureDelay is for the world.
 	FailureDelay time.Duration
+
+	// Used is told when an app password was used. It must be quick. nil is nobody.
+	Used func(ctx context.Context, id Identity, at time.Time)
 
 	// Iterations is the cost of new keys for SCRAM; 0 makes none. DefaultIterations is
 	// for the world.
@@ -150,6 +157,7 @@ type Authenticator struct {
 	iterations   int
 	scramReady   func() bool
 	saltKey      []byte
+	used         func(context.Context, Identity, time.Time)
 
 	results        *observe.CounterSet
 	hashes, recall *observe.Counter
@@ -191,9 +199,9 @@ func New(cfg Config) *Authenticator {
 		hashing: newHashing(cfg.Hashes, cfg.Queue), memory: newMemory(cfg.Remember, maxRemembered),
 		log: cfg.Log, now: cfg.Now, watch: cfg.Watch,
 		guard: cfg.Guard, failureDelay: cfg.FailureDelay, matches: cfg.Matches,
-		iterations: cfg.Iterations, scramReady: cfg.ScramReady, saltKey: cfg.SaltKey,
+		iterations: cfg.Iterations, scramReady: cfg.ScramReady, saltKey: cfg.SaltKey, used: cfg.Used,
 		results: m.CounterBy("postern_logins_total", "Attempts to sign in, by result.", "result",
-			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy), string(Refused)),
+			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy), string(Refused), string(NotGood)),
 		hashes: m.Counter("postern_password_hashes_total", "Password hashes computed."),
 		recall: m.Counter("postern_passwords_remembered_total", "Logins that needed no hash, because the password had been right some minutes before."),
 	}
@@ -261,15 +269,15 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 		try.Result = Busy
 		return Identity{}, err
 	}
+	if secret, is := appSecretOf(prepared); is {
+		return a.verifyApp(ctx, try, entry, nameOr(try.User, user), secret)
+	}
 	hash, real, err := a.hashOf(entry)
 	if err != nil {
 		try.Result = Busy
 		return Identity{}, mail.Wrap(err, mail.Unavailable, "this account cannot sign in at this moment")
 	}
-	name := try.User
-	if name == "" {
-		name = user
-	}
+	name := nameOr(try.User, user)
 	ruling := a.guard.Ask(ctx, &Question{Account: entry.Account, Name: name, Peer: &try.Peer, Password: prepared})
 	try.Verdict = ruling.Verdict
 	switch {
@@ -293,6 +301,14 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 		return Identity{}, failed()
 	}
 	return Identity{Account: entry.Account, Name: entry.Name}, nil
+}
+
+// nameOr gives a user's canonical name, or what was given where that is no name.
+func nameOr(canonical, given string) string {
+	if canonical == "" {
+		return given
+	}
+	return canonical
 }
 
 // check compares a password with what is known of the user, and says in try how it

@@ -11,9 +11,10 @@ import (
 //
 // The record is a version octet (1), then fields: a tag, a length (both as
 // uvarints) and that many octets. Tag 1 is the password's argon2id hash as a PHC
-// string, at most once; tag 2 the keys for SCRAM (scram.go). Tags we do not know are kept as they are and where they
+// string, at most once; tag 2 the keys for SCRAM (scram.go), tag 3 an
+// app password, any number of times (apppassword.go). Tags we do not know are kept as they are and where they
 // are, so that a program of an earlier version that changes a password does not
-// lose what a later one put beside it (app passwords: one field each). Fields with a meaning that old programs must not ignore need a new
+// lose what a later one put beside it. Fields with a meaning that old programs must not ignore need a new
 // version octet.
 type Credentials struct {
 	Password string // PHC string; "" if the account has no password
@@ -30,6 +31,7 @@ const (
 	recordVersion = 1
 	tagPassword   = 1
 	tagScram      = 2
+	tagApp        = 3
 
 	// MaxRecord is the size of the largest record, in octets: the directory's
 	// limit.

@@ -24,7 +24,8 @@ type Question struct {
 	Account  mail.AccountID // 0: there is no such account
 	Name     string         // as it was tried, canonical if it can be
 	Peer     *Peer
-	Password string // as it is hashed; "" where the mechanism does not show it
+	Password string // as it is hashed; "" where the mechanism does not show it, or it is Strong
+	Strong   bool   // an app password: nobody can guess it
 }
 
 // Ruling is what a Guard says to a try.

@@ -56,7 +56,7 @@ func TestPlain(t *testing.T) {
 				t.Errorf("%q: challenge %q", test.message, challenge)
 			}
 			if test.kind == mail.Internal {
-				if err != nil || id == nil || *id != (Identity{1, "ada@example.org"}) {
+				if err != nil || id == nil || *id != (Identity{Account: 1, Name: "ada@example.org"}) {
 					t.Errorf("%q: %+v, %v", test.message, id, err)
 				}
 			} else if id != nil || err == nil || mail.KindOf(err) != test.kind {

@@ -225,18 +225,10 @@ func (x *scramExchange) keysOf(ctx context.Context, user string) (scramKeys, err
 	}
 	keys, ok := c.scramKeysOf()
 	if entry.Account == 0 || !ok {
-		return x.auth.nobodysKeys(x.name()), nil
+		return x.auth.nobodysKeys(nameOr(x.try.User, x.user)), nil
 	}
 	x.real = true
 	return keys, nil
-}
-
-// name is the user's, canonical if it can be.
-func (x *scramExchange) name() string {
-	if x.try.User == "" {
-		return x.user
-	}
-	return x.try.User
 }
 
 func (x *scramExchange) final(ctx context.Context, message string) ([]byte, *Identity, error) {
@@ -245,7 +237,7 @@ func (x *scramExchange) final(ctx context.Context, message string) ([]byte, *Ide
 		return nil, nil, x.auth.malformed(ctx, x.peer, x.try.Mechanism)
 	}
 	a := x.auth
-	ruling := a.guard.Ask(ctx, &Question{Account: x.entry.Account, Name: x.name(), Peer: &x.peer})
+	ruling := a.guard.Ask(ctx, &Question{Account: x.entry.Account, Name: nameOr(x.try.User, x.user), Peer: &x.peer})
 	x.try.Verdict = ruling.Verdict
 	if !ruling.Check {
 		x.try.Result = Refused

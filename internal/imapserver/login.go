@@ -89,7 +89,8 @@ func (s *session) signIn(c *command, id auth.Identity) error {
 		s.srv.census.dismiss(id.Account)
 		return err
 	}
-	s.account, s.user = acc, id.Name
+	s.account, s.user, s.readOnly = acc, id.Name, id.ReadOnly
+	s.app.Store(id.App)
 	s.accountID.Store(uint64(id.Account))
 	s.state = authenticated
 	if err := s.conn.Authenticated(); err != nil {

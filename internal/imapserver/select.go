@@ -11,7 +11,7 @@ import (
 )
 
 // selectMailbox is the command SELECT (RFC 9051 6.3.2).
-func (s *session) selectMailbox(c *command) error { return s.open(c, true) }
+func (s *session) selectMailbox(c *command) error { return s.open(c, !s.readOnly) }
 
 // examine is the command EXAMINE (RFC 9051 6.3.3).
 func (s *session) examine(c *command) error { return s.open(c, false) }

@@ -165,11 +165,17 @@ func LastWords(ref observe.Ref) string {
 // Revoke ends every session of an account: its password was changed, or it was
 // disabled or removed. Each says BYE as soon as it has finished the command it
 // is at; waiting ones do at once.
-func (s *Server) Revoke(id mail.AccountID) {
+func (s *Server) Revoke(id mail.AccountID) { s.revoke(id, 0) }
+
+// RevokeApp ends the sessions of an account that signed in with an app password,
+// which was taken back.
+func (s *Server) RevokeApp(id mail.AccountID, app uint64) { s.revoke(id, app) }
+
+func (s *Server) revoke(id mail.AccountID, app uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sess := range s.sessions {
-		if mail.AccountID(sess.accountID.Load()) == id {
+		if mail.AccountID(sess.accountID.Load()) == id && (app == 0 || sess.app.Load() == app) {
 			sess.link.raise(sessionRevoked)
 		}
 	}

@@ -42,6 +42,8 @@ type session struct {
 	client     string  // the name given with ID
 	account    *account.Account
 	accountID  atomic.Uint64   // of account; 0 before login
+	app        atomic.Uint64   // the app password that signed in; 0: none did
+	readOnly   bool            // nothing may be changed: who signed in may only read
 	box        *openBox        // the selected mailbox
 	metadata   *toldMetadata   // nil unless METADATA or METADATA-SERVER is enabled
 	notify     *notifying      // nil before the first NOTIFY
@@ -150,6 +152,9 @@ func (s *session) carryOut(name string) error {
 	}
 	if sp.states&s.state == 0 {
 		return bad("%s is not possible %s", name, s.state)
+	}
+	if s.readOnly && !harmless[name] {
+		return mail.Errorf(mail.NotPermitted, "with this app password one can only read")
 	}
 	s.cmd.spec = sp
 	s.progress.begin(0)
