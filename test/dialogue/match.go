@@ -205,9 +205,9 @@ func (m *matcher) data(want, got []node) bool {
 		return m.mailbox(want[2], got[2]) && m.pairList(want[3], got[3])
 	case word(1) == "METADATA" && len(want) >= 4 && len(got) >= 4: // values, or names alone (RFC 5464 5)
 		if want[3].kind == list && got[3].kind == list && len(want) == 4 && len(got) == 4 {
-			return m.mailbox(want[2], got[2]) && m.set(want[3].kids, got[3].kids, 2)
+			return m.mailbox(want[2], got[2]) && m.set(asAtoms(want[3].kids, 2), asAtoms(got[3].kids, 2), 2)
 		}
-		return m.mailbox(want[2], got[2]) && m.set(want[3:], got[3:], 1)
+		return m.mailbox(want[2], got[2]) && m.set(asAtoms(want[3:], 1), asAtoms(got[3:], 1), 1)
 	case word(1) == "QUOTAROOT" && len(want) >= 3 && len(want) == len(got): // astrings (RFC 9208 7)
 		for i := 2; i < len(want); i++ {
 			if !m.mailbox(want[i], got[i]) {
@@ -223,6 +223,17 @@ func (m *matcher) data(want, got []node) bool {
 		return m.set(want[2].kids, got[2].kids, 2)
 	}
 	return m.sequence(want, got)
+}
+
+// asAtoms makes atoms of every step-th node that is a string: an astring may be either.
+func asAtoms(nodes []node, step int) []node {
+	out := slices.Clone(nodes)
+	for i := 0; i < len(out); i += step {
+		if out[i].kind != list {
+			out[i].kind = atom
+		}
+	}
+	return out
 }
 
 // esearch compares [(TAG "x")] [UID] pairs.

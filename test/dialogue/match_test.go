@@ -62,6 +62,7 @@ func TestMatchLine(t *testing.T) {
 		{"status in another order", `* STATUS a (MESSAGES 1 UNSEEN 2)`, `* STATUS "a" (UNSEEN 2 MESSAGES 1)`, true},
 		{"metadata in another order", `* METADATA a (/b "1" "/c d" NIL)`, `* METADATA "a" ("/c d" NIL /b "1")`, true},
 		{"metadata of another value", `* METADATA a (/b "1" /c NIL)`, `* METADATA a (/b NIL /c "1")`, false},
+		{"names of metadata as strings", `* METADATA a (/b "1")`, `* METADATA a ("/b" "1")`, true},
 		{"names of metadata", `* METADATA "" /b /c`, `* METADATA "" /c /b`, true},
 		{"one name too many", `* METADATA "" /b`, `* METADATA "" /b /c`, false},
 		{"quota", `* QUOTA r (STORAGE 1 2 MESSAGE 3 4)`, `* QUOTA "r" (STORAGE 1 2 MESSAGE 3 4)`, true},
