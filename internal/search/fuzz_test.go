@@ -42,8 +42,13 @@ func FuzzMatch(f *testing.F) {
 		if match(header("X-Any", what)) && !inText {
 			t.Error("HEADER finds what TEXT does not")
 		}
-		for _, field := range []string{"Subject", "From", "To"} {
-			match(header(field, what))
+		if inText && !match(roughly(text(what))) {
+			t.Error("TEXT finds what FUZZY TEXT does not")
+		}
+		for _, field := range []string{"Subject", "From", "To", "X-Any"} {
+			if match(header(field, what)) && !match(roughly(header(field, what))) {
+				t.Errorf("%s finds what FUZZY does not", field)
+			}
 		}
 	})
 }
