@@ -37,7 +37,11 @@ func (m *Mailbox) AccessKey() mail.AccessKey {
 }
 
 // MakeAccessKey gives the mailbox's secret, and makes one if there is none.
+// mail.NotPermitted for everybody but the mailbox's owner.
 func (m *Mailbox) MakeAccessKey(ctx context.Context) (mail.AccessKey, error) {
+	if err := m.ownKey(); err != nil {
+		return mail.AccessKey{}, err
+	}
 	if key := m.AccessKey(); key != (mail.AccessKey{}) {
 		return key, nil
 	}
@@ -45,10 +49,22 @@ func (m *Mailbox) MakeAccessKey(ctx context.Context) (mail.AccessKey, error) {
 }
 
 // RenewAccessKey gives the mailbox another secret: no URL made with the one before
-// is good any more.
+// is good any more. mail.NotPermitted for everybody but the mailbox's owner.
 func (m *Mailbox) RenewAccessKey(ctx context.Context) error {
+	if err := m.ownKey(); err != nil {
+		return err
+	}
 	_, err := m.setAccessKey(ctx, true)
 	return err
+}
+
+// ownKey refuses the secret to those whose mailbox it is not: a URL has the rights
+// of its owner.
+func (m *Mailbox) ownKey() error {
+	if m.reader() != m.a.id {
+		return mail.Errorf(mail.NotPermitted, "only the owner of a mailbox makes URLs of it for others")
+	}
+	return nil
 }
 
 func (m *Mailbox) setAccessKey(ctx context.Context, renew bool) (key mail.AccessKey, err error) {
