@@ -25,6 +25,7 @@ func features() []feature {
 		{"CATENATE", false, true},
 		{"CHILDREN", false, true},
 		{"CONDSTORE", false, true},
+		{"CONTEXT=SORT", false, true},
 		{"CREATE-SPECIAL-USE", false, true},
 		{"ESEARCH", false, true},
 		{"ESORT", false, true},

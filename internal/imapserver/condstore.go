@@ -159,6 +159,11 @@ func (s *session) numbered(c *command, uids mail.UIDSet) mail.UIDSet {
 	if c.spec.byUID {
 		return uids
 	}
+	return s.seqSet(uids)
+}
+
+// seqSet gives the sequence numbers of messages.
+func (s *session) seqSet(uids mail.UIDSet) mail.UIDSet {
 	var numbers mail.UIDSet
 	for _, r := range s.box.view.AppendSeqs(nil, uids) {
 		numbers = append(numbers, mail.UIDRange{First: mail.UID(r.From), Last: mail.UID(r.To)})

@@ -62,6 +62,7 @@ func FuzzSession(f *testing.F) {
 		f.Add(uint8(stage), uint8(2), "a ESEARCH IN (personal mailboxes (INBOX x) subtree x) RETURN (MIN COUNT SAVE) 1:7 UNSEEN\r\nb ESEARCH TEXT x\r\n")
 		f.Add(uint8(stage), uint8(0), "a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (%/% *) RETURN (CHILDREN STATUS (SIZE))\r\nb LSUB \"\" %\r\n")
 		f.Add(uint8(stage), uint8(0), "a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY[]) MessageExpunge FlagChange)) (SUBTREE (x INBOX) (MailboxName SubscriptionChange))\r\nb CREATE x/y\r\nc APPEND INBOX {5+}\r\nhello\r\nd NOTIFY NONE\r\n")
+		f.Add(uint8(stage), uint8(0), "a SEARCH RETURN (UPDATE (UID BODY[]) COUNT) NOT OLDER 5\r\nb UID SORT RETURN (UPDATE PARTIAL 1:2 CONTEXT) (REVERSE SUBJECT) UTF-8 $\r\nc STORE * FLAGS (x)\r\nd UID EXPUNGE 1:*\r\ne APPEND INBOX {5+}\r\nhello\r\nf CANCELUPDATE \"a\" {1+}\r\nb\r\n")
 		f.Add(uint8(stage), uint8(0), "a IDLE\r\nDONE\r\nb RENAME INBOX x\r\nc DELETE x\r\nd UID EXPUNGE 1:*\r\n")
 		f.Add(uint8(stage), uint8(0), "a APPEND INBOX (\\Draft) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\nX: y\r\n\r\nz\r\n")
 		f.Add(uint8(stage), uint8(2), "a APPEND INBOX {1+}\r\nx (\\Seen) {2+}\r\nyz \"17-Jul-1996 02:44:25 -0700\" ~{1+}\r\n\x00\r\nb APPEND INBOX {1}\r\nx {0}\r\n")

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"postern/internal/account"
-	"postern/internal/imapwire"
 	"postern/internal/mail"
 	"postern/internal/message"
 	"postern/internal/search"
@@ -13,11 +12,7 @@ import (
 // forFound searches, gives what sorting or threading looks at of every message
 // found to add, in the order of the mailbox, and then calls end to work with what
 // was added. One limit of time holds for all of it.
-func (s *session) forFound(args *imapwire.SearchArgs, relevancy bool, needs search.Fields, add func(mail.UID, *search.Heading) error, end func(*findings)) error {
-	program, err := search.Compile(args.Criteria, s.searchEnv(s.box, relevancy))
-	if err != nil {
-		return err
-	}
+func (s *session) forFound(program *search.Program, needs search.Fields, add func(mail.UID, *search.Heading) error, end func(*findings)) error {
 	return s.whileSearchMayLast(func(ctx context.Context) error {
 		found, err := s.findWithin(ctx, s.box, program)
 		if err != nil {

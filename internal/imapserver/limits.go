@@ -41,6 +41,10 @@ type Limits struct {
 	// are compared whenever one has changed.
 	Notify int
 
+	// Contexts is how many searches with UPDATE one session may have (RFC 5267 4.3.1:
+	// at least one).
+	Contexts int
+
 	// Searches is how many of them may search, sort or thread at a time; others
 	// wait for their turn.
 	Searches int
@@ -71,6 +75,7 @@ func DefaultLimits() Limits {
 		BadInRow: 10, // as Cyrus
 		Sessions: 50, // a household of clients with five connections each
 		Searches: 4,
+		Contexts: 16,
 		Notify:   10_000, // as many as an account can have
 	}
 }
@@ -97,7 +102,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	for _, f := range []struct{ have, want *int }{
 		{&l.BadBefore, &d.BadBefore}, {&l.Bad, &d.Bad}, {&l.BadInRow, &d.BadInRow}, {&l.Sessions, &d.Sessions},
-		{&l.Searches, &d.Searches}, {&l.Notify, &d.Notify},
+		{&l.Searches, &d.Searches}, {&l.Notify, &d.Notify}, {&l.Contexts, &d.Contexts},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want

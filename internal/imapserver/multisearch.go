@@ -41,6 +41,9 @@ func (s *session) multiSearch(c *command) error {
 		}
 		s.box.view.Save(savedOf(uids, &args.SearchArgs))
 	}
+	if args.Update {
+		s.refuseUpdate(c.tag, "ESEARCH is not updated, SEARCH is")
+	}
 	// A mailbox in which nothing was found is not spoken of (RFC 7377 2.1).
 	for i := range found {
 		f := &found[i]
@@ -65,7 +68,7 @@ func (s *session) multiSearchAllowed(args *imapwire.MultiSearchArgs) error {
 		others = others || f.Scope != imapwire.ScopeSelected
 	}
 	switch {
-	case selected && s.box == nil:
+	case (selected || args.Update) && s.box == nil:
 		return bad("no mailbox is selected")
 	case others && args.Return&imapwire.ReturnSave != 0:
 		return bad("SAVE is for a search of the selected mailbox alone")

@@ -190,7 +190,7 @@ func (s *session) news() (wanted signal) {
 	if s.notify == nil {
 		return 0
 	}
-	if s.box != nil && s.notify.selected != 0 {
+	if s.box != nil && (s.notify.selected != 0 || len(s.box.contexts) > 0) {
 		wanted |= mailboxChanged
 	}
 	if len(s.notify.follows) > 0 {
@@ -216,7 +216,7 @@ func (s *session) tellBetween() *ending {
 		s.tellMetadata()
 	}
 	var err error
-	if s.box != nil && n.selected != 0 {
+	if s.box != nil && (n.selected != 0 || len(s.box.contexts) > 0) {
 		err = s.tell(!n.delayed)
 	}
 	if err == nil {

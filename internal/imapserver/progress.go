@@ -92,7 +92,7 @@ func (n *notices) end() {
 // The goal is never said to be reached: the tagged reply says that.
 func (s *session) progressCode() string {
 	tag := "NIL"
-	if !strings.ContainsAny(s.cmd.tag, `]"\`) {
+	if s.cmd.tag != "" && !strings.ContainsAny(s.cmd.tag, `]"\`) {
 		tag = `"` + s.cmd.tag + `"`
 	}
 	goal := s.progress.goal.Load()

@@ -19,7 +19,10 @@ func (s *session) search(c *command) error {
 	if err := s.searchAllowed(&args); err != nil {
 		return s.unsaved(&args, err)
 	}
-	program, err := search.Compile(args.Criteria, s.searchEnv(s.box, args.Return&imapwire.ReturnRelevancy != 0))
+	if err := s.updateAllowed(c, &args); err != nil {
+		return err
+	}
+	program, again, err := s.compile(&args, args.Return&imapwire.ReturnRelevancy != 0)
 	if err != nil {
 		return s.unsaved(&args, err)
 	}
@@ -31,6 +34,10 @@ func (s *session) search(c *command) error {
 		s.box.view.Save(savedOf(found.uids, &args))
 	}
 	s.answerSearch(c, &args, found)
+	if args.Update {
+		s.keepContext(&searchContext{tag: c.tag, uid: c.spec.byUID, items: args.Items, in: found.uids,
+			within: again, search: program})
+	}
 	return nil
 }
 
@@ -125,7 +132,7 @@ func (s *session) answerESearch(args *imapwire.SearchArgs, e *imapwire.ESearch, 
 	if e.Return&imapwire.ReturnRelevancy != 0 {
 		e.Scores = found.relevancy(found.uids.All())
 	}
-	if e.Return == imapwire.ReturnSave {
+	if e.Return == imapwire.ReturnSave && !args.Update {
 		return // RFC 9051 6.4.4: SAVE alone is answered by nothing
 	}
 	s.w.ESearch(e)

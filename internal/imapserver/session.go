@@ -332,6 +332,9 @@ type openBox struct {
 	view     *view.View
 	keywords []string    // told by FLAGS
 	keyAt    mail.ModSeq // of the key for URLs, as it was told
+	contexts []*searchContext
+	touched  mail.UIDSet // changed since the contexts' searches were asked
+	lost     mail.UIDSet // expunged, and not told to contexts yet
 	own      mail.UIDSet // messages of this session's making that EXISTS has not told of
 }
 

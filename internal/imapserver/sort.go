@@ -23,11 +23,18 @@ func (s *session) sort(c *command) error {
 	if byRelevancy && args.Uses&imapwire.UsesFuzzy == 0 {
 		return bad("RELEVANCY is for a search with FUZZY") // RFC 6203 6
 	}
+	if err := s.updateAllowed(c, &args.SearchArgs); err != nil {
+		return err
+	}
 	sorter := search.NewSorter(args.Order, s.compare)
 	var sorted []mail.UID
 	var scores []uint8
 	graded := args.Return&imapwire.ReturnRelevancy != 0
-	err := s.forFound(&args.SearchArgs, byRelevancy || graded, sorter.Needs(), sorter.Add, func(found *findings) {
+	program, again, err := s.compile(&args.SearchArgs, byRelevancy || graded)
+	if err != nil {
+		return s.unsaved(&args.SearchArgs, err)
+	}
+	err = s.forFound(program, sorter.Needs(), sorter.Add, func(found *findings) {
 		sorted = sorter.Sorted()
 		if graded {
 			scores = found.relevancy(slices.Values(sorted))
@@ -37,9 +44,16 @@ func (s *session) sort(c *command) error {
 		return s.unsaved(&args.SearchArgs, err)
 	}
 	if args.Return&imapwire.ReturnSave != 0 {
-		s.box.view.Save(savedOfSorted(sorted, args.Return))
+		s.box.view.Save(savedOfSorted(sorted, &args.SearchArgs))
 	}
 	s.answerSort(c, &args, sorted, scores)
+	switch {
+	case args.Update && byRelevancy:
+		s.refuseUpdate(c.tag, "an order by relevancy is not updated")
+	case args.Update:
+		s.keepContext(&searchContext{tag: c.tag, uid: c.spec.byUID, items: args.Items, order: args.Order, compare: s.compare,
+			in: mail.NewUIDSet(sorted...), sorted: sorted, within: again, search: program})
+	}
 	return nil
 }
 
@@ -48,20 +62,21 @@ func (s *session) sortAllowed(args *imapwire.SearchArgs) error {
 	if s.utf8Accept && !strings.EqualFold(args.Charset, "UTF-8") {
 		return bad("the charset has to be UTF-8 now") // RFC 9755 3
 	}
-	if args.Return&imapwire.ReturnPartial != 0 {
-		return bad("PARTIAL is for SEARCH") // of SORT it is CONTEXT=SORT (RFC 5267)
-	}
 	return s.criteriaAllowed(args)
 }
 
 // savedOfSorted is what "$" becomes: as for SEARCH, where MIN and MAX are the ends
-// of the order (RFC 5267 3.1).
-func savedOfSorted(sorted []mail.UID, options imapwire.SearchReturn) mail.UIDSet {
-	ends := options & (imapwire.ReturnMin | imapwire.ReturnMax)
-	if ends == 0 || options&(imapwire.ReturnAll|imapwire.ReturnCount) != 0 || len(sorted) == 0 {
+// of the order (RFC 5267 3.1), and PARTIAL is a part of it.
+func savedOfSorted(sorted []mail.UID, args *imapwire.SearchArgs) mail.UIDSet {
+	ends := args.Return & (imapwire.ReturnMin | imapwire.ReturnMax | imapwire.ReturnPartial)
+	if ends == 0 || args.Return&(imapwire.ReturnAll|imapwire.ReturnCount) != 0 || len(sorted) == 0 {
 		return mail.NewUIDSet(sorted...)
 	}
 	var saved []mail.UID
+	if ends&imapwire.ReturnPartial != 0 {
+		skip, take := args.Partial.Of(len(sorted))
+		saved = append(saved, sorted[skip:skip+take]...)
+	}
 	if ends&imapwire.ReturnMin != 0 {
 		saved = append(saved, sorted[0])
 	}
@@ -80,14 +95,18 @@ func (s *session) answerSort(c *command, args *imapwire.SortArgs, sorted []mail.
 	}
 	var highest mail.ModSeq // RFC 7162 3.1.9
 	if args.Uses&imapwire.UsesModSeq != 0 {
-		highest = s.highestOf(s.box, savedOfSorted(sorted, args.Return))
+		highest = s.highestOf(s.box, savedOfSorted(sorted, &args.SearchArgs))
+	}
+	if args.Return&imapwire.ReturnPartial != 0 && scores != nil {
+		skip, take := args.Partial.Of(len(scores)) // RFC 6203 4: of the results that are given
+		scores = scores[skip : skip+take]
 	}
 	switch {
 	case !args.HasReturn:
 		s.w.Sort(numbers, highest)
 	case args.Return != imapwire.ReturnSave: // alone it is answered by nothing
 		s.w.ESort(&imapwire.ESort{Tag: c.tag, UID: c.spec.byUID, Return: args.Return, Sorted: numbers, ModSeq: highest,
-			Scores: scores})
+			Partial: args.Partial, Scores: scores})
 	}
 }
 

@@ -114,6 +114,7 @@ func commandTable() []spec {
 		{name: "UID EXPUNGE", states: selected, reveals: true, removes: true, byUID: true, announce: "UIDPLUS", do: (*session).expunge},
 		{name: "SEARCH", states: selected, sequences: true, do: (*session).search},
 		{name: "UID SEARCH", states: selected, sequences: true, reveals: true, byUID: true, do: (*session).search},
+		{name: "CANCELUPDATE", states: selected, reveals: true, announce: "CONTEXT=SEARCH", do: (*session).cancelUpdate},
 		{name: "SORT", states: selected, sequences: true, announce: "SORT", do: (*session).sort},
 		{name: "UID SORT", states: selected, sequences: true, reveals: true, byUID: true, announce: "SORT", do: (*session).sort},
 		{name: "THREAD", states: selected, sequences: true, announce: "THREAD=REFERENCES", do: (*session).thread},

@@ -15,9 +15,13 @@ func (s *session) thread(c *command) error {
 	if err := s.sortAllowed(&args.SearchArgs); err != nil {
 		return err
 	}
+	program, err := search.Compile(args.Criteria, s.searchEnv(s.box, false))
+	if err != nil {
+		return err
+	}
 	threader := search.NewThreader(args.Algorithm, s.compare.Collation)
 	var threads mail.Threads
-	err := s.forFound(&args.SearchArgs, false, threader.Needs(), threader.Add, func(*findings) { threads = threader.Threads() })
+	err = s.forFound(program, threader.Needs(), threader.Add, func(*findings) { threads = threader.Threads() })
 	if err != nil {
 		return err
 	}

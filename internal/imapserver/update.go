@@ -137,6 +137,7 @@ func (s *session) follow() {
 	}
 	d := b.sel.Delta(b.view.Cursor(), b.view.UIDs())
 	b.view.Advance(d, s.srv.now())
+	b.noteChanges(&d)
 	if !d.Added.Empty() {
 		b.view.AddRecent(b.sel.Claim(d.Added))
 	}
@@ -150,9 +151,10 @@ func (s *session) tellOnly(may view.Tellable) error {
 	s.follow()
 	b := s.box
 	s.tellKey()
+	s.loseFromContexts()
 	t := b.view.TellOnly(may)
 	if t.Empty() {
-		return nil
+		return s.updateContexts()
 	}
 	if s.qresync {
 		s.writeVanished(t.Vanished, false)
@@ -169,16 +171,16 @@ func (s *session) tellOnly(may view.Tellable) error {
 	if t.NewRecent && !s.rev2 {
 		s.w.Recent(t.Recent)
 	}
-	s.tellFlags(&t)
 	if t.NewExists {
-		if err := s.fetchNew(t.Added); err != nil {
+		if err := s.announce(t.Added); err != nil {
 			return err
 		}
 	}
+	s.tellFlags(&t)
 	if t.Gone {
 		return s.boxGone()
 	}
-	return nil
+	return s.updateContexts()
 }
 
 // boxGone answers the deletion of the selected mailbox by another session: the

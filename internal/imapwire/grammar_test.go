@@ -68,6 +68,12 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		// RFC 5465, with the parentheses and the MessageExpunge its grammar has and its examples lack.
 		`b notify set status (selected (MessageNew (uid body.peek[header.fields (from to subject)]) MessageExpunge)) (subtree Lists (MessageNew MessageExpunge))`,
 		`a notify set (mailboxes INBOX (Messagenew messageExpunge)) (personal (SubscriptionChange))`,
+		// RFC 5267 4, RFC 5465 7.
+		`A01 SEARCH RETURN (CONTEXT COUNT) UNDELETED UNKEYWORD $Junk`, `B01 UID SEARCH RETURN (UPDATE COUNT) DELETED KEYWORD $Junk`,
+		`B02 UID SORT RETURN (UPDATE COUNT) (ARRIVAL) UTF-8 KEYWORD $Junk`, `B04 CANCELUPDATE "B01"`, `B04 CANCELUPDATE "B01" "B02"`,
+		`A02 UID SORT RETURN (PARTIAL 23500:24000) (DATE) UTF-8 UNDELETED UNKEYWORD $Junk`,
+		`a00 SEARCH RETURN (COUNT UPDATE (UID BODY[HEADER.FIELDS (TO FROM SUBJECT)])) FROM "boss"`,
+		`a00 SEARCH RETURN (UPDATE (UID) MIN) FROM "boss"`,
 		`a NOTIFY NONE`, `a NOTIFY SET (SELECTED-DELAYED NONE)`, `a NOTIFY SET (inboxes (X-Event)) (subscribed (ServerMetadataChange))`,
 	} {
 		r := reader(line + "\r\n")
@@ -91,6 +97,9 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 // What the grammar does not have must not be read.
 func TestNotTheGrammar(t *testing.T) {
 	for _, args := range []string{
+		`CANCELUPDATE`, `CANCELUPDATE B01`, `CANCELUPDATE "B01" `, `CANCELUPDATE ("B01")`,
+		`SEARCH RETURN (UPDATE 1) ALL`, `SEARCH RETURN (UPDATE ()) ALL`, `SEARCH RETURN (UPDATE (ALL)) ALL`, `SEARCH RETURN (UPDATE (UID)(UID)) ALL`,
+		`SEARCH RETURN (CONTEXT (UID)) ALL`, `SORT RETURN (PARTIAL 1:2 ALL) (DATE) UTF-8 ALL`,
 		`NOTIFY`, `NOTIFY SET`, `NOTIFY NONE x`, `NOTIFY SET STATUS`, `NOTIFY SET NONE`, `NOTIFY SET (PERSONAL)`, `NOTIFY SET (PERSONAL ())`,
 		`NOTIFY SET (PERSONAL NONE) `, `NOTIFY SET (SUBTREE (MailboxName))`, `NOTIFY SET (MAILBOXES () (MailboxName))`,
 		`NOTIFY SET (PERSONAL (MessageNew MessageExpunge) NONE)`, `NOTIFY SET (SELECTED (MessageNew () MessageExpunge))`,

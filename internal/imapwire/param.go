@@ -38,10 +38,12 @@ func (v *Value) NumSet() (mail.NumSet, bool) {
 // space, possibly a value. A value is a number, a sequence set or a list; a list
 // may hold strings and atoms besides. What begins with a letter is a name, so
 // this needs no knowledge of which parameters have values.
-func (r *Reader) Params(dst *[]Param) bool { return r.params(dst, false) }
+func (r *Reader) Params(dst *[]Param) bool { return r.params(dst, false, nil) }
 
-// params is Params; none says whether the list may be empty.
-func (r *Reader) params(dst *[]Param, none bool) bool {
+// params is Params; none says whether the list may be empty. If it is given, other
+// is asked first to read the value behind a name, if there is one: it knows those
+// that are of no common syntax.
+func (r *Reader) params(dst *[]Param, none bool, other func(name string) bool) bool {
 	if !r.open() {
 		return false
 	}
@@ -54,6 +56,9 @@ func (r *Reader) params(dst *[]Param, none bool) bool {
 		var p Param
 		if !r.item() || !r.paramName(&p.Name) {
 			return r.expected("a parameter's name")
+		}
+		if other != nil && !other(p.Name) {
+			return r.expected("a parameter's value")
 		}
 		space := r.SP()
 		if c := r.next(); space && !startsName(c) {

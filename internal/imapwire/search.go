@@ -39,6 +39,9 @@ type SearchArgs struct {
 	HasReturn bool         // there was RETURN: the answer is ESEARCH
 	Return    SearchReturn // ReturnAll for RETURN ()
 	Partial   PartialRange // ReturnPartial
+	Update    bool         // RFC 5267 4.3: tell how the results change
+	Items     []FetchItem  // what is fetched of messages that are new among them (RFC 5465 7)
+	Context   bool         // RFC 5267 4.2: a hint
 	Other     []Param      // further result options
 
 	Charset  string // as the client named it; "" if it did not
@@ -117,13 +120,24 @@ func isLetter(c byte) bool { return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 // searchReturn reads the result options.
 func (r *Reader) searchReturn(a *SearchArgs) bool {
 	var params []Param
-	if !r.params(&params, true) {
+	items := func(name string) bool {
+		return name != "UPDATE" || !r.opensAfterSpace() || r.ExpectSP() && r.ExpectFetchItems(&a.Items)
+	}
+	if !r.params(&params, true, items) {
 		return r.expected("a list of result options")
 	}
 	a.HasReturn = true
 	for _, p := range params {
 		option := resultOption(p.Name)
 		switch {
+		case (p.Name == "UPDATE" || p.Name == "CONTEXT") && p.Value != nil:
+			return r.wrong("a result option", "a value with it")
+		case p.Name == "UPDATE":
+			a.Update = true
+			continue
+		case p.Name == "CONTEXT":
+			a.Context = true
+			continue
 		case option == 0:
 			a.Other = append(a.Other, p)
 			continue
@@ -143,7 +157,7 @@ func (r *Reader) searchReturn(a *SearchArgs) bool {
 	if a.Return&ReturnPartial != 0 && a.Return&ReturnAll != 0 {
 		return r.wrong("ALL or PARTIAL", "both") // RFC 9394 3.1
 	}
-	if a.Return == 0 && len(a.Other) == 0 {
+	if len(params) == 0 {
 		a.Return = ReturnAll // RFC 4731 3.1
 	}
 	return true

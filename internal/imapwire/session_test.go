@@ -106,6 +106,8 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &id, r.ExpectIDArgs(&id)
 	case "ENABLE":
 		return &caps, r.ExpectEnableArgs(&caps)
+	case "CANCELUPDATE":
+		return &caps, r.ExpectCancelUpdateArgs(&caps)
 	case "NOTIFY":
 		return &notify, r.ExpectNotifyArgs(&notify)
 	case "GETQUOTA":
@@ -273,6 +275,8 @@ var dialogue = []string{
 	"a ENABLE CONDSTORE imap4rev2\r\n",
 	"a NOTIFY SET STATUS (selected-delayed (MessageNew (UID BODY.PEEK[1.HEADER.FIELDS (TO)]) MessageExpunge)) (subtree (x \"y z\") (MailboxName)) (personal NONE)\r\n",
 	"a NOTIFY NONE\r\n",
+	"a UID SORT RETURN (PARTIAL 1:5 UPDATE (UID BODY[HEADER.FIELDS (TO)]) CONTEXT) (DATE) UTF-8 ALL\r\n",
+	"a CANCELUPDATE \"B01\" {3+}\r\nB02\r\n",
 	"a AUTHENTICATE PLAIN AGZyZWQAc2VjcmV0\r\n",
 	"x STATUS blurdybloop (UIDNEXT MESSAGES)\r\n",
 	"a GETMETADATA (MAXSIZE 1024 DEPTH infinity) \"INBOX\" (/shared/comment {16+}\r\n/private/comment)\r\n",

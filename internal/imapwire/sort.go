@@ -132,12 +132,13 @@ func (w *Writer) Sort(numbers []uint32, modseq mail.ModSeq) *Writer {
 
 // ESort is an ESEARCH response to SORT (RFC 5267 3).
 type ESort struct {
-	Tag    string
-	UID    bool // the numbers are UIDs
-	Return SearchReturn
-	Sorted []uint32    // numbers or UIDs, in order
-	ModSeq mail.ModSeq // 0: none
-	Scores []uint8     // of the Sorted: 1 to 100
+	Tag     string
+	UID     bool // the numbers are UIDs
+	Return  SearchReturn
+	Sorted  []uint32     // numbers or UIDs, in order
+	Partial PartialRange // of Sorted, for ReturnPartial
+	ModSeq  mail.ModSeq  // 0: none
+	Scores  []uint8      // of the Sorted: 1 to 100
 }
 
 // ESort writes an ESEARCH response whose ALL keeps its order. Ranges in it ascend
@@ -160,6 +161,15 @@ func (w *Writer) ESort(e *ESort) *Writer {
 	}
 	if e.Return&ReturnCount != 0 {
 		w.Raw(" COUNT ").Num(uint64(len(e.Sorted)))
+	}
+	if e.Return&ReturnPartial != 0 {
+		w.Raw(" PARTIAL (")
+		w.buf = e.Partial.append(w.buf)
+		if skip, take := e.Partial.Of(len(e.Sorted)); take == 0 {
+			w.Raw(" NIL)")
+		} else {
+			w.SP().inOrder(e.Sorted[skip : skip+take]).Raw(")")
+		}
 	}
 	if e.ModSeq > 0 {
 		w.Raw(" MODSEQ ").Num(uint64(e.ModSeq))

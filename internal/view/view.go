@@ -60,6 +60,10 @@ func (v *View) Seq(uid mail.UID) (uint32, bool) { return v.uids.seq(uid) }
 // with when the log no longer reaches back to the cursor. It costs a copy.
 func (v *View) UIDs() mail.UIDSet { return v.uids.set().Union(v.added) }
 
+// Announced gives the UIDs of the messages that the client knows of, held ones
+// included. It costs a copy.
+func (v *View) Announced() mail.UIDSet { return v.uids.set() }
+
 // MaxUID is the highest UID the view knows of, 0 if it knows none.
 func (v *View) MaxUID() mail.UID { return max(v.uids.max(), v.added.Max()) }
 
