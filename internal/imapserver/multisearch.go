@@ -136,13 +136,10 @@ func (s *session) eachSource(ctx context.Context, filters []imapwire.MailboxFilt
 		filters = []imapwire.MailboxFilter{{Scope: imapwire.ScopeSelected}}
 	}
 	seen := map[string]bool{}
+	visit = s.selectedOnce(visit) // it may have another name by now
 	for i := range filters {
 		f := &filters[i]
 		if f.Scope == imapwire.ScopeSelected {
-			if seen[s.box.name] {
-				continue
-			}
-			seen[s.box.name] = true
 			if err := visit(s.box); err != nil {
 				return err
 			}
@@ -167,6 +164,20 @@ func (s *session) eachSource(ctx context.Context, filters []imapwire.MailboxFilt
 		}
 	}
 	return nil
+}
+
+// selectedOnce makes of visit one that visits the selected mailbox once.
+func (s *session) selectedOnce(visit func(*openBox) error) func(*openBox) error {
+	visited := false
+	return func(box *openBox) error {
+		if box == s.box {
+			if visited {
+				return nil
+			}
+			visited = true
+		}
+		return visit(box)
+	}
 }
 
 // visit opens a mailbox by its name, if one may, and visits it.
