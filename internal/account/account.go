@@ -81,22 +81,10 @@ func (a *Account) Subscriptions() []string {
 	return names
 }
 
-// Mailbox gives a handle on the mailbox of that name for somebody who needs
-// these rights. It is the one road to a mailbox. A mailbox that is not there and
-// one that may not be looked up are NotFound alike. An account has all rights on
-// its own mailboxes (RFC 4314 4).
+// Mailbox gives the owner's handle on the mailbox of that name: Guest.Mailbox for
+// others. An account has all rights on its own mailboxes (RFC 4314 4).
 func (a *Account) Mailbox(name string, need mail.Rights) (*Mailbox, error) {
-	name, err := CanonicalName(name)
-	if err != nil {
-		return nil, noMailbox()
-	}
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	box := a.model.names[name]
-	if box == nil {
-		return nil, noMailbox()
-	}
-	return &Mailbox{a: a, box: box}, nil
+	return a.own().Mailbox(name, need)
 }
 
 func noMailbox() error { return mail.Errorf(mail.NotFound, "there is no such mailbox") }
@@ -127,6 +115,7 @@ func (a *Account) watch(w *watcher) (stop func()) {
 
 // Info is what is known of a mailbox without looking at its messages.
 type Info struct {
+	Account       mail.AccountID // whose it is
 	ID            mail.MailboxID
 	Name          string
 	Validity      mail.UIDValidity
@@ -138,30 +127,32 @@ type Info struct {
 	Recent        uint32 // messages no session was shown as \Recent yet (RFC 3501)
 	HasChildren   bool
 	Subscribed    bool
+	Rights        mail.Rights // of whoever was given this
 }
 
 func (m *model) info(box *mailbox) Info {
 	return Info{
-		ID: box.id, Name: box.name, Validity: box.validity, Use: box.use, AppendLimit: box.limit, KeyAt: box.keyAt, Counts: box.counts,
+		Account: m.account, ID: box.id, Name: box.name, Validity: box.validity, Use: box.use, AppendLimit: box.limit, KeyAt: box.keyAt, Counts: box.counts,
 		HighestModSeq: box.highest, Recent: box.recent,
 		HasChildren: m.hasChildren(box.name), Subscribed: m.subscribed[box.name],
+		Rights: mail.AllRights,
 	}
 }
 
-// Mailbox is a handle on one mailbox. It stays good when the mailbox is renamed;
+// Mailbox is a guest's handle on one mailbox. It stays good when the mailbox is renamed;
 // when it is deleted every method that changes something gives mail.NotFound.
 type Mailbox struct {
-	a   *Account
+	viewer
 	box *mailbox
 }
 
-// Info gives what is known of the mailbox now.
-func (m *Mailbox) Info() Info { return m.a.info(m.box) }
+// Info gives what the guest knows of the mailbox now.
+func (m *Mailbox) Info() Info { return m.infoNow(m.box) }
 
-func (a *Account) info(box *mailbox) Info {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.model.info(box)
+func (g viewer) infoNow(box *mailbox) Info {
+	g.a.mu.RLock()
+	defer g.a.mu.RUnlock()
+	return g.info(box)
 }
 
 // ask hands a request to the committer and waits until it is answered.

@@ -17,9 +17,10 @@ const maxAdopted = 0xf000_0000
 // one commit.
 //
 // A mailbox of that name must never have had a message, else it is
-// mail.AlreadyExists and nothing is changed. It goes; its special use and its
-// metadata stay with the name. Sessions that have it selected are told that it is gone: a
-// UIDVALIDITY does not change while a session looks.
+// mail.AlreadyExists and nothing is changed. It goes; its special use, its
+// metadata and its access control list stay with the name. Sessions that have it
+// selected are told that it is gone: a UIDVALIDITY does not change while a session
+// looks.
 //
 // It is mail.Invalid if the numbers are so high that none would be left, or if
 // the mailbox was given UIDs above next. Whether a client can ever have seen
@@ -44,7 +45,7 @@ func (p *plan) adopt(box *mailbox, name string, validity mail.UIDValidity, next 
 		return mail.Errorf(mail.Invalid, "UIDs up to %d were given already", o.counts.UIDNext-1)
 	}
 	other := p.model.names[name]
-	use := box.use
+	use, acl := box.use, box.acl
 	switch {
 	case box.name == mail.Inbox && name != mail.Inbox:
 		return mail.Errorf(mail.Cannot, "INBOX cannot become another mailbox")
@@ -56,7 +57,7 @@ func (p *plan) adopt(box *mailbox, name string, validity mail.UIDValidity, next 
 		if other.counts.UIDNext > 1 {
 			return mail.Errorf(mail.AlreadyExists, "the mailbox has, or had, messages")
 		}
-		use = other.use
+		use, acl = other.use, other.acl
 		p.record(other.id, other.counts, mail.MailboxDeleted{At: p.now}, 8)
 	case other == nil:
 		parents := p.model.missingParents(name)
@@ -77,6 +78,9 @@ func (p *plan) adopt(box *mailbox, name string, validity mail.UIDValidity, next 
 		if err := p.copyMetadata(other.id, box.id, o.counts); err != nil {
 			return err
 		}
+	}
+	if !acl.Equal(box.acl) {
+		p.record(box.id, o.counts, mail.ACLSet{ACL: acl}, 8*len(acl))
 	}
 	o.counts.UIDNext = next
 	p.record(box.id, o.counts, mail.ValiditySet{Validity: validity}, 4)

@@ -40,6 +40,7 @@ func TestAdopt(t *testing.T) {
 		info := box(t, a, "Sent").Info()
 		want := Info{
 			ID: made.ID, Name: "Sent", Validity: 1000, Use: mail.UseSent, HighestModSeq: info.HighestModSeq, Recent: 2,
+			Account: a.ID(), Rights: mail.AllRights,
 			Subscribed: true, Counts: mail.Counts{Messages: 2, Unseen: 2, Bytes: uint64(len(mailText(1)) + len(mailText(2))), UIDNext: 20},
 		}
 		if info != want {

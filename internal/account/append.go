@@ -29,7 +29,9 @@ type Appended struct {
 const maxPrefix = 64 << 10
 
 // Append is the one door for new mail. All messages come in or none does, and
-// they are durable when it returns. mail.OverQuota if there is no room for them.
+// they are durable when it returns. mail.OverQuota if there is no room for them. It
+// takes the right i; of the flags those are stored that the guest's rights allow
+// (RFC 4314 4).
 func (m *Mailbox) Append(ctx context.Context, msgs []NewMessage) (Appended, error) {
 	return m.append(ctx, msgs, nil)
 }
@@ -64,13 +66,22 @@ func (m *Mailbox) append(ctx context.Context, msgs []NewMessage, old *replaced) 
 	r := &request{notes: notesOf(msgs)}
 	if old == nil {
 		r.plan = func(p *plan) (err error) {
-			done, err = p.append(m.box, msgs, refs, mail.Usage{})
+			if err := m.check(m.box, mail.RightInsert); err != nil {
+				return err
+			}
+			done, err = p.append(m, msgs, refs, mail.Usage{})
 			return err
 		}
 	} else {
 		r.needs = []*mailbox{old.box}
 		r.plan = func(p *plan) (err error) {
-			done, err = p.replace(old, m.box, msgs, refs)
+			if err := m.check(m.box, mail.RightInsert); err != nil {
+				return err
+			}
+			if err := m.check(old.box, rightsToMove); err != nil {
+				return err
+			}
+			done, err = p.replace(old, m, msgs, refs)
 			return err
 		}
 	}
@@ -127,9 +138,10 @@ func (a *Account) checkFlags(f mail.Flags) error {
 	return nil
 }
 
-// append plans new messages. freed is what the account ceases to use by the same
-// commit.
-func (p *plan) append(box *mailbox, msgs []NewMessage, refs []mail.BodyRef, freed mail.Usage) (Appended, error) {
+// append plans new messages, with the flags that the guest may give them. freed is
+// what the account ceases to use by the same commit.
+func (p *plan) append(to *Mailbox, msgs []NewMessage, refs []mail.BodyRef, freed mail.Usage) (Appended, error) {
+	box, kinds := to.box, to.rights(to.box).Flags()
 	o, err := p.mailbox(box)
 	if err != nil {
 		return Appended{}, err
@@ -152,7 +164,7 @@ func (p *plan) append(box *mailbox, msgs []NewMessage, refs []mail.BodyRef, free
 			return Appended{}, mail.Errorf(mail.Limit, "the mailbox has no UIDs left")
 		}
 		rows[i] = Row{
-			UID: next, Flags: p.a.flags.intern(msg.Flags), Date: msg.Date, Saved: uint32(p.now),
+			UID: next, Flags: p.a.flags.intern(msg.Flags.Of(kinds)), Date: msg.Date, Saved: uint32(p.now),
 			Size: uint32(int64(len(msg.Prefix)) + msg.Content.size), ID: p.nextMessage + mail.MessageID(i),
 		}
 		done.UIDs = done.UIDs.Append(next)

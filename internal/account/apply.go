@@ -131,8 +131,11 @@ func (m *model) applyMailbox(box *mailbox, c *mail.Change) {
 		box.use, m.metadataAt = e.SpecialUse, c.ModSeq
 	case mail.MetadataSet:
 		m.setMetadata(box.id, e.Entries, c.ModSeq)
+	case mail.ACLSet:
+		box.acl = e.ACL
 	case mail.MailboxDeleted:
 		box.highest, box.rowsDirty = c.ModSeq, true
+		box.acl = nil // RFC 4314 4: DELETE
 		m.unnamed(box)
 		m.replaceMetadata(box.id, nil) // RFC 5464 4.1
 		box.deletedAt, box.recent = max(e.At, 1), 0

@@ -46,6 +46,7 @@ const (
 	HarmAccount Harm = iota // what is known of the account's mailboxes contradicts itself
 	HarmMessage             // one message cannot be read, or not in full
 	HarmRoom                // no mail; room on the disk is not given back
+	HarmSharing             // no mail; somebody does not find a mailbox that was shared with them
 )
 
 // String says what is affected.
@@ -53,6 +54,8 @@ func (h Harm) String() string {
 	switch h {
 	case HarmMessage:
 		return "the messages named cannot be read, or not in full; all other mail is served"
+	case HarmSharing:
+		return "no mail is affected; some accounts do not find the mailboxes of this one that they may use"
 	case HarmRoom:
 		return "no mail is affected; some room on the disk is not given back"
 	default:
@@ -65,6 +68,8 @@ func (h Harm) Remedy() string {
 	switch h {
 	case HarmMessage:
 		return "fetch the messages from a backup, or delete them in a mail client (docs/backup.md, \"Single messages\")"
+	case HarmSharing:
+		return "run `postern mailbox acl list` for the account, which repairs it"
 	case HarmRoom:
 		return "nothing has to be done; please report it as a fault of Postern"
 	default:
@@ -201,7 +206,34 @@ func (k *accountCheck) run(ctx context.Context) error {
 	if err := k.readState(ctx); err != nil {
 		return err
 	}
+	if err := k.checkGrants(ctx); err != nil {
+		return err
+	}
 	return k.checkMessages(ctx, summaries, marks)
+}
+
+// checkGrants looks for the notes by which others find what they were granted. A
+// note is made before the grant.
+func (k *accountCheck) checkGrants(ctx context.Context) error {
+	seen := map[mail.AccountID]bool{}
+	for _, box := range k.state.boxes {
+		for _, g := range box.acl {
+			if g.Negative || seen[g.Account] {
+				continue
+			}
+			seen[g.Account] = true
+			_, err := k.c.Store.Shelf().Get(ctx, grantNote(g.Account, k.id))
+			switch {
+			case err == nil:
+			case mail.KindOf(err) == mail.NotFound:
+				k.found = append(k.found, Problem{Account: k.id, Mailbox: box.id, Harm: HarmSharing,
+					Text: fmt.Sprintf("account %d has rights on it and is not noted to have any", g.Account)})
+			default:
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (k *accountCheck) problem(box mail.MailboxID, format string, args ...any) {

@@ -104,6 +104,10 @@ func goldenRecord() []mail.Change {
 		}}},
 		{Mailbox: 3, After: after, Event: mail.AccessKeySet{Key: goldenKey}},
 		{Mailbox: 3, After: after, Event: mail.AccessKeySet{}},
+		{Mailbox: 3, After: after, Event: mail.FlagsChanged{Op: mail.SetFlags.For(mail.SeenFlag | mail.OtherFlags), UIDs: set(7)}},
+		{Mailbox: 3, After: after, Event: mail.ACLSet{ACL: mail.ACL{
+			{Account: 5, Rights: mail.RightLookup | mail.RightRead}, {Account: 5, Negative: true, Rights: mail.RightAdminister},
+		}}},
 		{Mailbox: 3, After: after, Event: mail.MailboxDeleted{At: 1003}},
 		{Event: mail.Subscribed{Name: "a/b", On: true}},
 	}
@@ -115,7 +119,7 @@ func TestRecordEncoding(t *testing.T) {
 		02                      ; flag sets
 		08 01 01 78             ; \Seen, one keyword of one octet, x
 		00 00                   ; none
-		11                      ; changes
+		13                      ; changes
 		06 03 000000000100 07   ; created, mailbox 3, counts, length
 		03 612f62 e807 08       ; a/b, UIDVALIDITY 1000, \Sent
 		01 03 020101ac020805 17   ; added, mailbox 3, counts, length
@@ -155,6 +159,10 @@ func TestRecordEncoding(t *testing.T) {
 		20 3031323334353637383961626364656630313233343536373839414243444546
 		11 03 020101ac020805 01 ; access key
 		00                      ; none
+		02 03 020101ac020805 06   ; flags
+		08 01 00 01 07 00       ; set \Seen and others, flag set 1, one run: 7
+		0d 03 020101ac020805 06   ; access control list
+		02 0a 03 0b 8008        ; two grants: to account 5 rights 3; from account 5 right 1024
 		08 03 020101ac020805 02   ; deleted
 		d60f
 		0a 00 05                ; subscribed, no mailbox, no counts
@@ -169,7 +177,7 @@ func TestRecordEncoding(t *testing.T) {
 		t.Errorf("got  %x\nwant %x", got, want)
 	}
 	var back []mail.Change
-	err := decodeRecord(got, 116, func(c *logged) error {
+	err := decodeRecord(got, 118, func(c *logged) error {
 		change, err := c.change()
 		back = append(back, change)
 		return err
@@ -246,6 +254,7 @@ func goldenPages(t testing.TB) map[string][]byte {
 		name: "Entwürfe", validity: 1e9, use: mail.UseDrafts, counts: mail.Counts{Messages: 1, Unseen: 2, Deleted: 3, Bytes: 1 << 40, UIDNext: 5, DeletedBytes: 1 << 39},
 		highest: 6, last: 7, claimed: 8, recent: 9, deletedAt: 10, held: 11, heldSince: 12, forgotten: 4,
 		limit: mail.AppendLimit{Own: true, Octets: 1<<32 - 1}, key: goldenKey, keyAt: 3,
+		acl: mail.ACL{{Account: mail.Anyone, Rights: mail.RightLookup}, {Account: 1 << 40, Rights: mail.AllRights}},
 	}
 	extra := func(id mail.MessageID) int { return int(id % 100) }
 	return map[string][]byte{
@@ -290,9 +299,9 @@ func TestGoldenEncodings(t *testing.T) {
 func written(name string) string {
 	switch name {
 	case "record":
-		return ".v6"
+		return ".v7"
 	case "mailbox":
-		return ".v5"
+		return ".v6"
 	case "summary":
 		return ".v3"
 	case "root":
@@ -316,17 +325,20 @@ func TestOlderEncodings(t *testing.T) {
 	if err != nil || m.forgotten != m.highest || m.highest == 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if m, err = decodeMailbox(read("mailbox.v2.golden")); err != nil || m.forgotten != 4 || m.limit.Own {
+	if m, err = decodeMailbox(read("mailbox.v2.golden")); err != nil || m.forgotten != 4 || m.limit.Own || m.acl != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err = decodeMailbox(read("mailbox.v3.golden")); err != nil || m.forgotten != 4 || !m.limit.Own || m.acl != nil {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if m, err = decodeMailbox(read("mailbox.v4.golden")); err != nil || m.counts.DeletedBytes != 1<<39 || !m.limit.Own || m.keyAt != 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
 	n := len(goldenRecord())
-	for _, name := range []string{"record.v2.golden", "record.v3.golden", "record.v4.golden"} {
+	for _, name := range []string{"record.v2.golden", "record.v3.golden", "record.v4.golden", "record.v5.golden", "record.v6.golden"} {
 		if err := decodeRecord(read(name), mail.ModSeq(100+n), func(c *logged) error {
 			_, err := c.change()
-			if c.after.DeletedBytes != 0 {
+			if c.after.DeletedBytes != 0 && name < "record.v5" {
 				t.Errorf("%s: no message is deleted, and they have %d octets", name, c.after.DeletedBytes)
 			}
 			return err
@@ -344,6 +356,9 @@ func TestOlderEncodings(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if m, err := decodeMailbox(read("mailbox.v3.golden")); err != nil || m.counts.DeletedBytes != unknownBytes || !m.limit.Own {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := decodeMailbox(read("mailbox.v4.golden")); err != nil || m.counts.DeletedBytes != 1<<39 || m.acl != nil {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if r, err := decodeRoot(read("root.v1.golden")); err != nil || r.quota != (mail.OwnQuota{}) || len(r.subscribed) != 2 {

@@ -23,12 +23,14 @@ type StoreResult struct {
 }
 
 // StoreFlags changes flags. One that alters nothing writes nothing. UIDs the
-// mailbox never had, or no longer holds, are passed over.
+// mailbox never had, or no longer holds, are passed over. A guest changes only
+// flags of the kinds that the rights allow; mail.NotPermitted if none of those in
+// the request is (RFC 4314 4: it should not fail otherwise).
 func (s *Selection) StoreFlags(ctx context.Context, r StoreRequest) (StoreResult, error) {
 	if !s.readWrite {
 		return StoreResult{}, readOnly()
 	}
-	if r.Op < mail.SetFlags || r.Op > mail.RemoveFlags {
+	if !r.Op.Valid() {
 		return StoreResult{}, mail.Errorf(mail.Invalid, "there is no such flag operation")
 	}
 	if err := s.a.checkFlags(r.Flags); err != nil {
@@ -36,7 +38,11 @@ func (s *Selection) StoreFlags(ctx context.Context, r StoreRequest) (StoreResult
 	}
 	var done StoreResult
 	err := s.a.ask(ctx, &request{needs: []*mailbox{s.box}, plan: func(p *plan) (err error) {
-		done, err = p.storeFlags(s.box, &r)
+		allowed := r
+		if allowed.Op, allowed.Flags, err = s.mayStore(r.Op, r.Flags); err != nil {
+			return err
+		}
+		done, err = p.storeFlags(s.box, &allowed)
 		return err
 	}})
 	if err != nil {
@@ -45,12 +51,32 @@ func (s *Selection) StoreFlags(ctx context.Context, r StoreRequest) (StoreResult
 	return done, nil
 }
 
+// MayStore gives what StoreFlags makes of an operation by this guest's rights.
+func (s *Selection) MayStore(op mail.FlagOp, flags mail.Flags) (mail.FlagOp, mail.Flags, error) {
+	s.a.mu.RLock()
+	defer s.a.mu.RUnlock()
+	return s.mayStore(op, flags)
+}
+
+// mayStore is MayStore with the lock held, or for the committer.
+func (s *Selection) mayStore(op mail.FlagOp, flags mail.Flags) (mail.FlagOp, mail.Flags, error) {
+	kinds := s.rights(s.box).Flags()
+	if kinds == mail.AllFlagKinds {
+		return op, flags, nil
+	}
+	may := flags.Of(kinds)
+	if kinds == 0 || may.Empty() && !flags.Empty() {
+		return op, flags, notPermitted()
+	}
+	return op.For(kinds), may, nil
+}
+
 // asksPresence reports whether a STORE is to be made only where none of its
 // keywords is there: "use of UNCHANGEDSINCE with a modification sequence of 0
 // always fails if the metadata item exists", and system flags always do (RFC 7162
 // 3.1.3, example 8). It is how clients share out work by a keyword.
 func (r *StoreRequest) asksPresence() bool {
-	return r.UnchangedSince != nil && *r.UnchangedSince == 0 && r.Op != mail.SetFlags && r.Flags.System == 0
+	return r.UnchangedSince != nil && *r.UnchangedSince == 0 && !r.Op.Sets() && r.Flags.System == 0
 }
 
 func readOnly() error { return mail.Errorf(mail.ReadOnly, "the mailbox is selected read-only") }
@@ -138,7 +164,7 @@ func (c *flagChange) record(o *overlay, r *StoreRequest) {
 }
 
 // Expunge removes the messages that bear \Deleted, of all or of those within,
-// and says which it removed.
+// and says which it removed. It takes the right e.
 func (s *Selection) Expunge(ctx context.Context, within *mail.UIDSet) (mail.UIDSet, error) {
 	if !s.readWrite {
 		return nil, readOnly()
@@ -150,6 +176,9 @@ func (s *Selection) Expunge(ctx context.Context, within *mail.UIDSet) (mail.UIDS
 	var done mail.UIDSet
 	err := s.a.ask(ctx, &request{needs: []*mailbox{s.box}, plan: func(p *plan) error {
 		done = nil
+		if err := s.check(s.box, mail.RightExpunge); err != nil {
+			return err
+		}
 		o, err := p.mailbox(s.box)
 		if err != nil || o.counts.Deleted == 0 {
 			return err

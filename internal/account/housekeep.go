@@ -123,11 +123,11 @@ func (p *Pool) Destroy(ctx context.Context, id mail.AccountID) error {
 		a.end()
 		a.vanish()
 	}
-	return p.store.Account(id).Destroy(ctx)
+	return errors.Join(p.store.Account(id).Destroy(ctx), p.forgetGrants(ctx, id))
 }
 
 // vanish shows every session that its mailbox is gone. The committer has ended.
 func (a *Account) vanish() {
-	m := newModel()
+	m := newModel(a.id)
 	a.adopt(m)
 }

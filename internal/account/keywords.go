@@ -62,12 +62,12 @@ func keywordsOf(rows *table, flags *flagTable) keywords {
 // all of which SELECT names. Copies and imports are not asked: mail is worth more
 // than the limit, and two clients at the same moment may pass it by a few.
 func (m *Mailbox) AdmitKeywords(ctx context.Context, f mail.Flags) error {
-	return m.a.admitKeywords(ctx, m.box, f)
+	return m.admitKeywords(ctx, m.box, f)
 }
 
 // AdmitKeywords is Mailbox.AdmitKeywords for the selected mailbox.
 func (s *Selection) AdmitKeywords(ctx context.Context, f mail.Flags) error {
-	return s.a.admitKeywords(ctx, s.box, f)
+	return s.admitKeywords(ctx, s.box, f)
 }
 
 // MoreKeywords reports whether the mailbox has room for another keyword.
@@ -77,9 +77,16 @@ func (s *Selection) MoreKeywords() bool {
 	return len(s.box.keywords.sorted) < s.a.pool.o.Limits.MailboxKeywords
 }
 
-func (a *Account) admitKeywords(ctx context.Context, box *mailbox, f mail.Flags) error {
+func (g viewer) admitKeywords(ctx context.Context, box *mailbox, f mail.Flags) error {
 	if len(f.Keywords) == 0 {
 		return nil
+	}
+	a := g.a
+	a.mu.RLock()
+	stored := g.rights(box)&mail.RightWrite != 0
+	a.mu.RUnlock()
+	if !stored {
+		return nil // they are dropped
 	}
 	if a.flags.octets.Load() > maxFlagOctets {
 		return mail.Errorf(mail.Limit, "too many different sets of keywords were used lately")

@@ -79,7 +79,7 @@ func (a *Account) adopt(m *model) {
 
 // readModel reads head pages and the log's tail, without any rows.
 func (a *Account) readModel(ctx context.Context) (*model, error) {
-	m := newModel()
+	m := newModel(a.id)
 	err := a.store.Heads(ctx, func(h store.Head) error {
 		if h.Scope == 0 {
 			r, err := decodeRoot(h.Data)

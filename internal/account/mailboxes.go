@@ -23,6 +23,16 @@ func (p *plan) create(name string, use mail.SpecialUse) mail.MailboxID {
 	return id
 }
 
+// createShared is create of a mailbox that others have rights on from its
+// beginning.
+func (p *plan) createShared(name string, use mail.SpecialUse, acl mail.ACL) mail.MailboxID {
+	id := p.create(name, use)
+	if len(acl) > 0 {
+		p.record(id, mail.Counts{UIDNext: 1}, mail.ACLSet{ACL: acl}, 8*len(acl))
+	}
+	return id
+}
+
 // planDefaults plans INBOX and the default mailboxes of an account that has no
 // INBOX.
 func (a *Account) planDefaults(p *plan) error {
@@ -57,22 +67,30 @@ func (a *Account) planDefaults(p *plan) error {
 // trailing separator, by which a client says that it wants to make mailboxes
 // below, is dropped.
 func (a *Account) CreateMailbox(ctx context.Context, name string, use mail.SpecialUse) (Info, error) {
+	return a.createMailbox(ctx, a.own().viewer, name, use)
+}
+
+func (a *Account) createMailbox(ctx context.Context, g viewer, name string, use mail.SpecialUse) (Info, error) {
 	name, err := CanonicalName(strings.TrimSuffix(name, string(mail.Separator)))
 	if err != nil {
 		return Info{}, err
 	}
 	var id mail.MailboxID
 	err = a.ask(ctx, &request{alone: true, plan: func(p *plan) error {
+		if err := g.mayMake(name); err != nil {
+			return err
+		}
 		if p.model.names[name] != nil {
 			return mail.Errorf(mail.AlreadyExists, "there is such a mailbox already")
 		}
 		if err := p.roomFor(p.model.missingParents(name), 1); err != nil {
 			return err
 		}
+		acl := g.inherited(name)
 		for _, parent := range p.model.missingParents(name) {
-			p.create(parent, 0)
+			p.createShared(parent, 0, acl)
 		}
-		id = p.create(name, use)
+		id = p.createShared(name, use, acl)
 		return nil
 	}})
 	if err != nil {
@@ -84,7 +102,7 @@ func (a *Account) CreateMailbox(ctx context.Context, name string, use mail.Speci
 	if box == nil {
 		return Info{}, noMailbox() // deleted again at once
 	}
-	return a.info(box), nil
+	return g.infoNow(box), nil
 }
 
 // roomFor checks the limit on mailboxes, and the quota.
@@ -99,18 +117,25 @@ func (p *plan) roomFor(parents []string, more int) error {
 // mail.HasChildren if there are mailboxes below it, mail.Cannot for INBOX. Its
 // messages stay readable for sessions that have it selected, as expunged ones do.
 func (a *Account) DeleteMailbox(ctx context.Context, name string) error {
+	return a.deleteMailbox(ctx, a.own().viewer, name)
+}
+
+func (a *Account) deleteMailbox(ctx context.Context, g viewer, name string) error {
 	name, err := CanonicalName(name)
 	if err != nil {
 		return noMailbox()
 	}
-	if name == mail.Inbox {
-		return mail.Errorf(mail.Cannot, "INBOX cannot be deleted")
-	}
 	return a.ask(ctx, &request{alone: true, plan: func(p *plan) error {
 		box := p.model.names[name]
-		switch {
-		case box == nil:
+		if box == nil {
 			return noMailbox()
+		}
+		if err := g.check(box, mail.RightDeleteBox); err != nil {
+			return err
+		}
+		switch {
+		case name == mail.Inbox:
+			return mail.Errorf(mail.Cannot, "INBOX cannot be deleted")
 		case p.model.hasChildren(name):
 			return mail.Errorf(mail.HasChildren, "there are mailboxes below it")
 		}
@@ -124,6 +149,10 @@ func (a *Account) DeleteMailbox(ctx context.Context, name string) error {
 // mailbox and leaves those below it alone (RFC 9051 6.3.6). Subscriptions are to
 // names and stay.
 func (a *Account) RenameMailbox(ctx context.Context, from, to string) error {
+	return a.renameMailbox(ctx, a.own().viewer, from, to)
+}
+
+func (a *Account) renameMailbox(ctx context.Context, g viewer, from, to string) error {
 	from, err := CanonicalName(from)
 	if err != nil {
 		return noMailbox()
@@ -133,22 +162,31 @@ func (a *Account) RenameMailbox(ctx context.Context, from, to string) error {
 		return err
 	}
 	r := &request{alone: true}
-	if from == mail.Inbox {
+	if from == mail.Inbox && g.isOwner() {
 		a.mu.RLock()
 		r.needs = []*mailbox{a.model.names[mail.Inbox]}
 		a.mu.RUnlock()
 		r.plan = func(p *plan) error { return p.renameInbox(r.needs[0], to) }
 	} else {
-		r.plan = func(p *plan) error { return p.rename(from, to) }
+		r.plan = func(p *plan) error { return p.rename(g, from, to) }
 	}
 	return a.ask(ctx, r)
 }
 
-func (p *plan) rename(from, to string) error {
+func (p *plan) rename(g viewer, from, to string) error {
 	box := p.model.names[from]
-	switch {
-	case box == nil:
+	if box == nil {
 		return noMailbox()
+	}
+	if err := g.check(box, mail.RightDeleteBox); err != nil {
+		return err
+	}
+	if err := g.mayMake(to); err != nil {
+		return err
+	}
+	switch {
+	case from == mail.Inbox:
+		return mail.Errorf(mail.Cannot, "INBOX is its owner's to rename")
 	case p.model.names[to] != nil:
 		return mail.Errorf(mail.AlreadyExists, "there is such a mailbox already")
 	case IsBelow(to, from):
@@ -167,8 +205,9 @@ func (p *plan) rename(from, to string) error {
 	if err := p.roomFor(parents, 0); err != nil {
 		return err
 	}
+	acl := g.inherited(to)
 	for _, parent := range parents {
-		p.create(parent, 0)
+		p.createShared(parent, 0, acl)
 	}
 	slices.SortFunc(moved, func(a, b *mailbox) int { return strings.Compare(a.name, b.name) })
 	for _, m := range moved {
@@ -186,12 +225,13 @@ func (p *plan) renameInbox(inbox *mailbox, to string) error {
 	if err := p.roomFor(parents, 1); err != nil {
 		return err
 	}
+	acl := p.a.own().inherited(to)
 	for _, parent := range parents {
 		if parent != mail.Inbox {
-			p.create(parent, 0)
+			p.createShared(parent, 0, acl)
 		}
 	}
-	id := p.create(to, 0)
+	id := p.createShared(to, 0, acl)
 	o, err := p.mailbox(inbox)
 	if err != nil {
 		return err

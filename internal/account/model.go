@@ -12,6 +12,7 @@ import (
 // Account.mu. What sessions change by themselves, what is \Recent, is guarded by
 // the same lock.
 type model struct {
+	account     mail.AccountID
 	last        mail.ModSeq // every change up to here has been applied
 	boxes       map[mail.MailboxID]*mailbox
 	names       map[string]*mailbox // those not deleted
@@ -39,8 +40,9 @@ type model struct {
 	tailBytes, tailRecords int
 }
 
-func newModel() *model {
+func newModel(id mail.AccountID) *model {
 	return &model{
+		account:     id,
 		boxes:       map[mail.MailboxID]*mailbox{},
 		names:       map[string]*mailbox{},
 		below:       map[string]int{},

@@ -29,6 +29,7 @@ type refBox struct {
 	gone     map[mail.UID]*refMessage
 	texts    map[mail.UID]string // of every UID there ever was
 	deleted  bool
+	acl      map[grantee]mail.Rights // never changed in place
 	highest  mail.ModSeq
 	metadata refMetadata
 }

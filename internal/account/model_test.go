@@ -58,7 +58,7 @@ func TestModel(t *testing.T) {
 			m.boxes = append(m.boxes, newRefBox(info))
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"single": m.single, "single2": m.single, "burst": m.burst, "select": m.sel, "close": m.close, "sync": m.syncAny, "fetch": m.fetchAny, "mailboxes": m.mailboxes,
+			"single": m.single, "single2": m.single, "burst": m.burst, "select": m.sel, "close": m.close, "sync": m.syncAny, "fetch": m.fetchAny, "mailboxes": m.mailboxes, "grant": m.grant,
 			"metadata": m.metadata, "quota": m.setQuota,
 			"save": m.save, "restart": m.restart, "time": m.time, "fault": m.fault,
 			"": m.invariants,
@@ -147,6 +147,7 @@ func (m *modelTest) invariants(t *rapid.T) {
 				t.Fatalf("mailbox %s: HIGHESTMODSEQ falls from %d to %d", info.Name, b.highest, info.HighestModSeq)
 			}
 			b.highest = info.HighestModSeq
+			m.compareACL(t, n.a, b)
 		}
 		if len(want) > 0 {
 			t.Fatalf("node %d lacks mailboxes %v", i, want)
@@ -261,6 +262,8 @@ func (m *modelTest) mailboxes(t *rapid.T) {
 	ctx := context.Background()
 	name := rapid.SampledFrom([]string{"a", "b", "c", "a/x", "b/y/z", "INBOX/k"}).Draw(t, "name")
 	m.follow(t, i)
+	before, known := m.lists(), len(m.boxes)
+	defer func() { m.inherit(before, known) }()
 	names := map[string]*refBox{}
 	for _, other := range m.boxes {
 		if !other.deleted {

@@ -21,7 +21,7 @@ const (
 const (
 	pageVersion    = 1
 	rootVersion    = 2 // 1 had no quota
-	mailboxVersion = 5 // 1 had no forgotten, 1 and 2 no limit, 1 to 3 no octets of deleted messages, 1 to 4 no key
+	mailboxVersion = 6 // 1 had no forgotten, 1 and 2 no limit, 1 to 3 no octets of deleted messages, 1 to 4 no key, 1 to 5 no acl
 )
 
 // encodePage writes a page of rows:
@@ -193,6 +193,7 @@ type mailboxState struct {
 	limit     mail.AppendLimit
 	key       mail.AccessKey
 	keyAt     mail.ModSeq // of the change that made key what it is; 0: there never was one
+	acl       mail.ACL    // who else may do what; never changed in place
 }
 
 func (m *mailboxState) encode() []byte {
@@ -210,7 +211,8 @@ func (m *mailboxState) encode() []byte {
 	b = appendUint(b, uint64(m.forgotten))
 	b = appendLimit(b, m.limit)
 	b = appendKey(b, m.key)
-	return appendUint(b, uint64(m.keyAt))
+	b = appendUint(b, uint64(m.keyAt))
+	return appendACL(b, m.acl)
 }
 
 func decodeMailbox(data []byte) (*mailboxState, error) {
@@ -230,6 +232,9 @@ func decodeMailbox(data []byte) (*mailboxState, error) {
 	}
 	if version > 4 {
 		m.key, m.keyAt = d.key(), mail.ModSeq(d.uint())
+	}
+	if version > 5 {
+		m.acl = d.acl()
 	}
 	if m.last > maxModSeq || m.highest > m.last || m.forgotten > m.last {
 		d.fail("a ModSeq is out of range")

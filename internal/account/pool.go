@@ -93,7 +93,7 @@ func (p *Pool) Open(ctx context.Context, id mail.AccountID) (*Account, error) {
 }
 
 func (p *Pool) newAccount(id mail.AccountID) *Account {
-	a := &Account{pool: p, id: id, store: p.store.Account(id), flags: newFlagTable(), model: newModel()}
+	a := &Account{pool: p, id: id, store: p.store.Account(id), flags: newFlagTable(), model: newModel(id)}
 	a.queue.idle = sync.NewCond(&a.queue.mu)
 	p.follow(a)
 	return a

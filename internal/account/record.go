@@ -32,8 +32,8 @@ const (
 	kindSubscribed
 	kindValidity
 	kindPurged
-	_            // 13 is kept for access control lists
-	kindMetadata // 14
+	kindACL
+	kindMetadata
 	kindAppendLimit
 	kindQuota
 	kindAccessKey // 17
@@ -132,6 +132,9 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 	case mail.SpecialUseSet:
 		kind = kindSpecialUse
 		b = appendUint(b, uint64(e.SpecialUse))
+	case mail.ACLSet:
+		kind = kindACL
+		b = appendACL(b, e.ACL)
 	case mail.AccessKeySet:
 		kind = kindAccessKey
 		b = appendKey(b, e.Key)
@@ -242,7 +245,7 @@ func (c *logged) event(d *decoder) mail.Event {
 		return mail.MessagesAdded{Messages: c.messages(d)}
 	case kindFlags:
 		op := mail.FlagOp(d.byte())
-		if op < mail.SetFlags || op > mail.RemoveFlags {
+		if !op.Valid() {
 			d.fail("its operation is unknown")
 		}
 		set := d.uint()
@@ -279,6 +282,8 @@ func (c *logged) event(d *decoder) mail.Event {
 		return mail.MailboxDeleted{At: d.int()}
 	case kindSpecialUse:
 		return mail.SpecialUseSet{SpecialUse: mail.SpecialUse(d.uint32())}
+	case kindACL:
+		return mail.ACLSet{ACL: d.acl()}
 	case kindAccessKey:
 		return mail.AccessKeySet{Key: d.key()}
 	case kindAppendLimit:

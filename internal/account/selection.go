@@ -11,7 +11,7 @@ import (
 
 // Selection is one session's hold on a mailbox.
 type Selection struct {
-	a         *Account
+	viewer
 	box       *mailbox
 	readWrite bool
 	start     Start
@@ -31,9 +31,10 @@ type Start struct {
 }
 
 // Select loads the mailbox's rows, shared by all who selected it, and holds them
-// until Close. A read-write selection claims what is \Recent.
+// until Close. It takes the right r. A read-write selection of the owner claims
+// what is \Recent; a guest leaves it to the owner.
 func (m *Mailbox) Select(ctx context.Context, readWrite bool) (*Selection, error) {
-	s := &Selection{a: m.a, box: m.box, readWrite: readWrite}
+	s := &Selection{viewer: m.viewer, box: m.box, readWrite: readWrite}
 	for {
 		if ok, err := s.begin(); ok || err != nil {
 			return s, err
@@ -52,6 +53,9 @@ func (s *Selection) begin() (bool, error) {
 	if box.deletedAt != 0 {
 		return false, noMailbox()
 	}
+	if err := s.check(box, mail.RightRead); err != nil {
+		return false, err
+	}
 	if box.rows == nil {
 		return false, nil
 	}
@@ -59,7 +63,7 @@ func (s *Selection) begin() (bool, error) {
 		box.selections = map[*Selection]struct{}{}
 	}
 	box.selections[s] = struct{}{}
-	s.start = Start{UIDs: box.uidSet(), At: box.highest, Keywords: box.keywords.sorted, Info: a.model.info(box)}
+	s.start = Start{UIDs: box.uidSet(), At: box.highest, Keywords: box.keywords.sorted, Info: s.info(box)}
 	s.start.FirstUnseen = box.firstUnseen(a.flags)
 	s.start.Recent = s.claim(s.start.UIDs)
 	return true, nil
@@ -87,7 +91,7 @@ func (s *Selection) claim(uids mail.UIDSet) mail.UIDSet {
 		return nil
 	}
 	fresh := uids.Intersect(mail.UIDSet{{First: box.claimed, Last: 1<<32 - 1}})
-	if !s.readWrite || fresh.Empty() {
+	if !s.readWrite || !s.isOwner() || fresh.Empty() {
 		return fresh
 	}
 	// Below the new mark lies nothing that was not claimed: messages between
@@ -137,15 +141,32 @@ func (s *Selection) Watch(wake func()) {
 func (s *Selection) Holds(m *Mailbox) bool { return s.box == m.box }
 
 // Info gives what is known of the mailbox now.
-func (s *Selection) Info() Info { return s.a.info(s.box) }
+func (s *Selection) Info() Info { return s.infoNow(s.box) }
+
+// Account is whose mailbox it is.
+func (s *Selection) Account() mail.AccountID { return s.a.id }
+
+// Rights gives what the guest may do with the mailbox now.
+func (s *Selection) Rights() mail.Rights {
+	s.a.mu.RLock()
+	defer s.a.mu.RUnlock()
+	return s.rights(s.box)
+}
+
+// readable reports whether the guest may still read the mailbox. The lock is held.
+func (s *Selection) readable() bool { return s.rights(s.box)&mail.RightRead != 0 }
 
 // Start gives the mailbox as of Select.
 func (s *Selection) Start() Start { return s.start }
 
-// Delta gives what came since the cursor, for a session whose view holds told.
+// Delta gives what came since the cursor, for a session whose view holds told. To
+// a guest who may not read the mailbox any more it is gone.
 func (s *Selection) Delta(since mail.ModSeq, told mail.UIDSet) mail.Delta {
 	s.a.mu.RLock()
 	defer s.a.mu.RUnlock()
+	if !s.readable() {
+		return mail.Delta{At: since, Gone: true}
+	}
 	return s.box.delta(since, told)
 }
 
@@ -166,11 +187,15 @@ type Row struct {
 
 // Rows copies rows in UID order into dst, from its beginning, up to cap(dst). It
 // gives them and the UIDs it had no room for; UIDs it does not know are passed
-// over. No lock is held afterwards.
+// over. A guest who may not read the mailbox any more gets none. No lock is held
+// afterwards.
 func (s *Selection) Rows(dst []Row, uids mail.UIDSet) (rows []Row, rest mail.UIDSet) {
 	s.a.mu.RLock()
 	defer s.a.mu.RUnlock()
 	dst = dst[:0]
+	if !s.readable() {
+		return dst, nil
+	}
 	there, gone := cursor{t: s.box.rows}, cursor{t: s.box.gone}
 	for i, run := range uids {
 		there.seek(run.First)
@@ -216,6 +241,9 @@ func (s *Selection) Keywords() []string {
 // index and its Summary, which is valid until each returns. A row whose summary
 // is not there, because it was expunged long ago, is passed over.
 func (s *Selection) Summaries(ctx context.Context, rows []Row, each func(i int, m *Summary) error) error {
+	if s.Rights()&mail.RightRead == 0 {
+		return noMailbox()
+	}
 	ids := make([]mail.MessageID, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].ID
@@ -241,6 +269,13 @@ type Body interface {
 
 // Body opens the message a summary describes.
 func (s *Selection) Body(ctx context.Context, m *Summary) (Body, error) {
+	if s.Rights()&mail.RightRead == 0 {
+		return nil, noMailbox()
+	}
+	return s.open(ctx, m)
+}
+
+func (s *Selection) open(ctx context.Context, m *Summary) (Body, error) {
 	b, err := s.a.pool.store.Bodies().Open(ctx, m.ref)
 	if err != nil {
 		return nil, err

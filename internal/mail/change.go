@@ -123,6 +123,9 @@ type MetadataSet struct{ Entries []Metadata }
 // QuotaSet says what limits the account has of its own.
 type QuotaSet struct{ Quota OwnQuota }
 
+// ACLSet says who else may do what with a mailbox. It is the whole list.
+type ACLSet struct{ ACL ACL }
+
 // Subscribed says that a name was subscribed to or no longer is. It concerns the
 // account: a name may be subscribed to that no mailbox bears (RFC 9051 6.3.7).
 type Subscribed struct {
@@ -144,6 +147,7 @@ func (AccessKeySet) event()     {}
 func (AppendLimitSet) event()   {}
 func (MetadataSet) event()      {}
 func (QuotaSet) event()         {}
+func (ACLSet) event()           {}
 func (Subscribed) event()       {}
 
 // Delta is what a mailbox tells a session that asks what came since its cursor.
@@ -154,7 +158,7 @@ type Delta struct {
 	Added    UIDSet // there now, and above every UID the session was told of
 	Expunged UIDSet // told to the session and not there any more
 	Changed  UIDSet // told to the session, there, and changed since the cursor
-	Gone     bool   // the mailbox itself was deleted
+	Gone     bool   // the mailbox itself was deleted, or may not be read any more
 }
 
 // Empty reports whether the session need be told nothing.

@@ -109,12 +109,31 @@ func (f Flags) Remove(g Flags) Flags {
 // FlagOp is what a STORE does with its flags (RFC 9051 6.4.6).
 type FlagOp uint8
 
-// The three ways of STORE.
+// The three ways of STORE. Above them are those of somebody who may change only
+// some kinds of flags: see For.
 const (
 	SetFlags    FlagOp = iota + 1 // FLAGS: replace
 	AddFlags                      // +FLAGS
 	RemoveFlags                   // -FLAGS
+
+	lastFlagOp = RemoveFlags + FlagOp(AllFlagKinds) - 1
 )
+
+// For gives the operation of somebody who may change only these kinds of flags:
+// one that replaces leaves the other kinds as they are. What is added or removed
+// has to be limited to the kinds beforehand (Flags.Of).
+func (op FlagOp) For(kinds FlagKinds) FlagOp {
+	if op == SetFlags && kinds != 0 && kinds != AllFlagKinds {
+		return RemoveFlags + FlagOp(kinds)
+	}
+	return op
+}
+
+// Sets reports whether the operation replaces flags, all of them or some kinds.
+func (op FlagOp) Sets() bool { return op != AddFlags && op != RemoveFlags }
+
+// Valid reports whether there is such an operation.
+func (op FlagOp) Valid() bool { return op >= SetFlags && op <= lastFlagOp }
 
 // Apply gives what f becomes when the operation is done with g.
 func (op FlagOp) Apply(f, g Flags) Flags {
@@ -123,8 +142,11 @@ func (op FlagOp) Apply(f, g Flags) Flags {
 		return f.Add(g)
 	case RemoveFlags:
 		return f.Remove(g)
-	default:
+	case SetFlags:
 		return g
+	default:
+		kinds := FlagKinds(op - RemoveFlags)
+		return f.Of(AllFlagKinds &^ kinds).Add(g.Of(kinds))
 	}
 }
 
