@@ -322,6 +322,7 @@ type Identity struct {
 	Name        string // canonical address, 1 to 1,024 octets
 	Credentials []byte // as package auth encodes them; at most 64 KiB
 	Disabled    bool   // may not sign in; mail still arrives
+	Shared      bool   // nobody signs in: its mailboxes belong to those they are shared with
 	Created     time.Time
 }
 

@@ -82,12 +82,20 @@ func decodeU64(b []byte) (uint64, bool) {
 // credentials to the end.
 const identityVersion = 1
 
-const identityDisabled = 1 << 0
+// The flags of an identity. A store that has none with a flag is read by versions
+// that do not know the flag.
+const (
+	identityDisabled = 1 << 0
+	identityShared   = 1 << 1
+)
 
 func encodeIdentity(d store.Identity) []byte {
 	b := []byte{identityVersion, 0}
 	if d.Disabled {
 		b[1] |= identityDisabled
+	}
+	if d.Shared {
+		b[1] |= identityShared
 	}
 	b = binary.AppendUvarint(b, d.Version)
 	b = binary.AppendVarint(b, d.Created.UnixMicro())
@@ -96,10 +104,10 @@ func encodeIdentity(d store.Identity) []byte {
 }
 
 func decodeIdentity(id mail.AccountID, b []byte) (store.Identity, bool) {
-	if len(b) < 2 || b[0] != identityVersion || b[1]&^identityDisabled != 0 {
+	if len(b) < 2 || b[0] != identityVersion || b[1]&^(identityDisabled|identityShared) != 0 {
 		return store.Identity{}, false
 	}
-	d := store.Identity{ID: id, Disabled: b[1]&identityDisabled != 0}
+	d := store.Identity{ID: id, Disabled: b[1]&identityDisabled != 0, Shared: b[1]&identityShared != 0}
 	var n int
 	b = b[2:]
 	if d.Version, n = binary.Uvarint(b); n <= 0 {

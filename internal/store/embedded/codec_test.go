@@ -55,6 +55,7 @@ func TestGolden(t *testing.T) {
 		{"value: head page", encodeHead(0x102, []byte("h")), two + "68"},
 		{"value: account", encodeIdentity(store.Identity{Version: 300, Name: "ab", Credentials: []byte("pw"), Disabled: true, Created: created}),
 			"01 01 ac02 02 02 6162 7077"},
+		{"value: shared account", encodeIdentity(store.Identity{Version: 1, Name: "ab", Shared: true, Created: created}), "01 02 01 02 02 6162"},
 		{"value: name", encodeTarget(false, []mail.AccountID{0x102}), "00" + two},
 		{"value: alias", encodeTarget(true, []mail.AccountID{1, 0x102}), "01" + one + two},
 		{"value: shelf", encodeValue(store.Value{Version: 0x102, Expires: created, Data: []byte("v")}), two + one + "76"},

@@ -33,16 +33,16 @@ func create(t testing.TB, d store.Directory, name string) store.Identity {
 
 func equalIdentity(a, b store.Identity) bool {
 	return a.ID == b.ID && a.Version == b.Version && a.Name == b.Name && bytes.Equal(a.Credentials, b.Credentials) &&
-		a.Disabled == b.Disabled && a.Created.Equal(b.Created)
+		a.Disabled == b.Disabled && a.Shared == b.Shared && a.Created.Equal(b.Created)
 }
 
 func testDirectoryCreate(t *testing.T, s store.Store) {
 	d, ctx := s.Directory(), t.Context()
 	ada, err := d.Create(ctx, store.Identity{ID: 99, Version: 99, Name: "ada@example.org", Credentials: []byte("secret"),
-		Disabled: true, Created: noon.AddDate(-1, 0, 0)}, noon)
+		Disabled: true, Shared: true, Created: noon.AddDate(-1, 0, 0)}, noon)
 	must(t, err)
 	if ada.ID == 0 || ada.Version == 0 || !ada.Created.Equal(noon.Truncate(time.Microsecond)) || ada.Created.Location() != time.UTC ||
-		ada.Name != "ada@example.org" || string(ada.Credentials) != "secret" || !ada.Disabled {
+		ada.Name != "ada@example.org" || string(ada.Credentials) != "secret" || !ada.Disabled || !ada.Shared {
 		t.Errorf("created %+v", ada)
 	}
 	got, err := d.Identity(ctx, ada.ID)
@@ -51,7 +51,7 @@ func testDirectoryCreate(t *testing.T, s store.Store) {
 		t.Errorf("got %+v, want %+v", got, ada)
 	}
 	bob := create(t, d, "bob@example.org")
-	if bob.ID == ada.ID || bob.Disabled || len(bob.Credentials) != 0 {
+	if bob.ID == ada.ID || bob.Disabled || bob.Shared || len(bob.Credentials) != 0 {
 		t.Errorf("created %+v", bob)
 	}
 	target, err := d.Find(ctx, "ada@example.org")
