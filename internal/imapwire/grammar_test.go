@@ -75,6 +75,9 @@ func TestCommandsOfTheRFCs(t *testing.T) {
 		`a00 SEARCH RETURN (COUNT UPDATE (UID BODY[HEADER.FIELDS (TO FROM SUBJECT)])) FROM "boss"`,
 		`a00 SEARCH RETURN (UPDATE (UID) MIN) FROM "boss"`,
 		`a NOTIFY NONE`, `a NOTIFY SET (SELECTED-DELAYED NONE)`, `a NOTIFY SET (inboxes (X-Event)) (subscribed (ServerMetadataChange))`,
+		`A001 SeTacl INBOX/Drafts David lrswida`, `A002 SETACL INBOX/Drafts Chris +cda`, `B002 DeleteAcl INBOX Fred`,
+		`a001 LISTRIGHTS ~/Mail/saved smith`, `a005 listrights archive/imap anyone`, `A003 MYRIGHTS INBOX`, `A002 GETACL INBOX`,
+		`A01 LIST "" % RETURN (MYRIGHTS)`, `A02 LIST (SUBSCRIBED RECURSIVEMATCH) "" % RETURN (MYRIGHTS)`,
 	} {
 		r := reader(line + "\r\n")
 		cmd, err := r.Command()
@@ -104,6 +107,9 @@ func TestNotTheGrammar(t *testing.T) {
 		`NOTIFY SET (PERSONAL NONE) `, `NOTIFY SET (SUBTREE (MailboxName))`, `NOTIFY SET (MAILBOXES () (MailboxName))`,
 		`NOTIFY SET (PERSONAL (MessageNew MessageExpunge) NONE)`, `NOTIFY SET (SELECTED (MessageNew () MessageExpunge))`,
 		`NOTIFY SET (SELECTED (MessageNew (FULL) MessageExpunge))`, `NOTIFY SET (SELECTED (MessageExpunge (UID) MessageNew))`,
+		`SETACL INBOX/Drafts John lrQswicda`, `SETACL INBOX/Drafts John lrqswicda`, `SETACL a b`, `SETACL a b lr x`, `SETACL a b l r`,
+		`SETACL a b ++l`, `SETACL a b l+r`, `DELETEACL a`, `DELETEACL a b c`, `GETACL`, `GETACL a b`, `LISTRIGHTS a`, `MYRIGHTS a b`,
+		`LIST "" % RETURN (MYRIGHTS (l))`,
 		`FETCH 0 FLAGS`, `FETCH 01 FLAGS`, `FETCH 4294967296 FLAGS`, `FETCH 1,,2 FLAGS`, `FETCH 1: FLAGS`,
 		`FETCH 1:2:3 FLAGS`, `FETCH 1,$ FLAGS`, `FETCH $,1 FLAGS`, `FETCH $$ FLAGS`, `FETCH -1 FLAGS`, `FETCH 1, FLAGS`,
 		`FETCH 1 ()`, `FETCH 1 (FLAGS`, `FETCH 1 (FLAGS )`, `FETCH 1 (FLAGS  UID)`, `FETCH 1 FLAGS UID`,

@@ -23,6 +23,7 @@ const (
 	ReturnSpecialUse // RFC 6154
 	ReturnStatus     // RFC 5819: ListArgs.Status
 	ReturnMetadata   // RFC 9590: ListArgs.Metadata
+	ReturnMyRights   // RFC 8440
 )
 
 // MaxPatterns bounds the patterns of one LIST: every name is matched against each.
@@ -152,6 +153,8 @@ func (r *Reader) listReturn(a *ListArgs) bool {
 			a.Return |= ReturnChildren
 		case "SPECIAL-USE":
 			a.Return |= ReturnSpecialUse
+		case "MYRIGHTS":
+			a.Return |= ReturnMyRights
 		case "STATUS":
 			a.Return |= ReturnStatus
 			return r.ExpectSP() && r.ExpectStatusItems(&a.Status)

@@ -222,6 +222,23 @@ func matchSlow(pattern, name string) bool {
 	return at[len(name)]
 }
 
+// TestMatchesBelow asks whether names with a beginning can match.
+func TestMatchesBelow(t *testing.T) {
+	for _, c := range []struct {
+		pattern, prefix string
+		want            bool
+	}{
+		{"*", "Other Users/", true}, {"%", "Other Users/", false}, {"%/%", "Other Users/", true}, {"O*", "Other Users/", true},
+		{"Other Users/bob/INBOX", "Other Users/", true}, {"INBOX", "Other Users/", false}, {"INBOX*", "Other Users/", false},
+		{"Other Users", "Other Users/", false}, {"", "Other Users/", false}, {"Other Users/", "Other Users/", true},
+	} {
+		p := NewPattern("", c.pattern)
+		if got := p.MatchesBelow(c.prefix); got != c.want {
+			t.Errorf("%q below %q: %v", c.pattern, c.prefix, got)
+		}
+	}
+}
+
 func FuzzListMatch(f *testing.F) {
 	f.Add("*%*%a", "bbba/a")
 	f.Add("a/%/*c", "a/b/bc/c")
@@ -238,6 +255,11 @@ func FuzzListMatch(f *testing.F) {
 		// The budget: one step for each octet of the name and each 64 of the pattern.
 		if p.words != p.literals/64+1 || p.literals > len(pattern) {
 			t.Fatalf("%q takes %d words", pattern, p.words)
+		}
+		for cut := range len(name) + 1 {
+			if p.Match(name) && !p.MatchesBelow(name[:cut]) {
+				t.Fatalf("%q matches %q and nothing that begins with %q", pattern, name, name[:cut])
+			}
 		}
 		if p.words <= 16 {
 			if n := testing.AllocsPerRun(1, func() { p.Match(name) }); n > 0 {

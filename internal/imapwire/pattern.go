@@ -56,11 +56,26 @@ func NewPattern(reference, pattern string) Pattern {
 
 // Match reports whether the name matches.
 func (p *Pattern) Match(name string) bool {
-	if p.invalid {
-		return false
-	}
 	var room [16]uint64
-	state := room[:]
+	state, ok := p.run(name, room[:])
+	return ok && state[p.literals/64]&(1<<(p.literals%64)) != 0
+}
+
+// MatchesBelow reports whether a name that begins with prefix may match. Where
+// none does, nobody need look for such names.
+func (p *Pattern) MatchesBelow(prefix string) bool {
+	var room [16]uint64
+	_, ok := p.run(prefix, room[:])
+	return ok
+}
+
+// run takes the octets of a name, and gives the states the pattern is in after
+// them, if any. They are in room if it is large enough.
+func (p *Pattern) run(name string, room []uint64) ([]uint64, bool) {
+	if p.invalid {
+		return nil, false
+	}
+	state := room
 	if p.words > len(room) {
 		state = make([]uint64, p.words)
 	}
@@ -77,10 +92,10 @@ func (p *Pattern) Match(name string) bool {
 			other = p.masks[p.index[c+'A'-'a']]
 		}
 		if !p.step(state, mask, other, c == mail.Separator) {
-			return false
+			return nil, false
 		}
 	}
-	return state[p.literals/64]&(1<<(p.literals%64)) != 0
+	return state, true
 }
 
 // step takes one octet: each state advances over a literal octet, stays in a

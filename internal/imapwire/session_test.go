@@ -112,7 +112,13 @@ func readArgs(r *Reader, name string) (any, bool) {
 		return &notify, r.ExpectNotifyArgs(&notify)
 	case "GETQUOTA":
 		return &box, r.ExpectQuotaRoot(&box)
-	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE", "GETQUOTAROOT":
+	case "SETACL":
+		var a SetACLArgs
+		return &a, r.ExpectSetACLArgs(&a)
+	case "DELETEACL", "LISTRIGHTS":
+		var a ACLArgs
+		return &a, r.ExpectACLArgs(&a)
+	case "DELETE", "SUBSCRIBE", "UNSUBSCRIBE", "GETQUOTAROOT", "GETACL", "MYRIGHTS":
 		return &box, r.ExpectMailboxArgs(&box)
 	case "APPEND":
 		return readAppend(r)

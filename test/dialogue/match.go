@@ -217,6 +217,8 @@ func (m *matcher) data(want, got []node) bool {
 		return m.sequence(want[:2], got[:2])
 	case word(1) == "QUOTA" && len(want) == 4 && len(got) == 4 && want[3].kind == list && got[3].kind == list:
 		return m.mailbox(want[2], got[2]) && m.node(want[3], got[3])
+	case word(1) == "ACL", word(1) == "LISTRIGHTS", word(1) == "MYRIGHTS":
+		return m.astrings(want[2:], got[2:])
 	case word(1) == "ESEARCH":
 		return m.esearch(want[2:], got[2:])
 	case word(1) == "ID" && len(want) == 3 && len(got) == 3 && want[2].kind == list && got[2].kind == list:
