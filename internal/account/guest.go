@@ -31,6 +31,15 @@ func (a *Account) Guest(who mail.AccountID, prefix string) Guest {
 // own gives the account as its owner sees it.
 func (a *Account) own() Guest { return Guest{viewer{a: a, who: a.id}} }
 
+// Account is whose account it is.
+func (g Guest) Account() mail.AccountID { return g.a.id }
+
+// Prefix is that of the names.
+func (g Guest) Prefix() string { return g.prefix }
+
+// Watch is Account.Watch.
+func (g Guest) Watch(wake func()) (stop func()) { return g.a.Watch(wake) }
+
 // IsOwner reports whether the guest is the owner.
 func (g Guest) IsOwner() bool { return g.isOwner() }
 

@@ -133,7 +133,7 @@ func (m *Mailbox) Metadata() []mail.Metadata {
 }
 
 // reader is who has the handle.
-func (m *Mailbox) reader() mail.AccountID { return m.a.id }
+func (m *Mailbox) reader() mail.AccountID { return m.who }
 
 // Metadata gives the entries that the account's owner keeps with the server as a
 // whole. The values are not to be changed.
@@ -145,7 +145,8 @@ func (a *Account) Metadata() []mail.Metadata {
 
 // SetMetadata gives entries of the mailbox other values, all of them or none, in
 // one commit; a nil value removes the entry. Private ones become those of the
-// handle's reader. It says at which ModSeq; 0 if nothing was altered.
+// handle's reader. It says at which ModSeq; 0 if nothing was altered. It takes the
+// rights l and r, and w for entries that all readers see (RFC 5464 3.3).
 //
 // mail.TooBig if a value is beyond MaxMetadataValue, mail.Limit if there would be
 // too many entries, or too much of them. mail.SpecialUseEntry changes what the
@@ -158,7 +159,16 @@ func (m *Mailbox) SetMetadata(ctx context.Context, changes []mail.Metadata) (mai
 	case use != nil && m.reader() != m.a.id:
 		return 0, mail.Errorf(mail.NotPermitted, "mailboxes of others have no special use that you could set")
 	}
+	need := mail.RightLookup | mail.RightRead
+	for i := range changes {
+		if changes[i].Reader == 0 {
+			need |= mail.RightWrite
+		}
+	}
 	return m.a.setMetadata(ctx, func(p *plan) error {
+		if err := m.check(m.box, need); err != nil {
+			return err
+		}
 		o, err := p.mailbox(m.box)
 		if err != nil {
 			return err

@@ -33,6 +33,7 @@ func features() []feature {
 		{"INPROGRESS", false, true},
 		{"LIST-EXTENDED", false, true},
 		{"LIST-METADATA", false, true},
+		{"LIST-MYRIGHTS", false, true},
 		{"LIST-STATUS", false, true},
 		{"MULTIAPPEND", false, true},
 		{"METADATA-SERVER", false, true}, // of what METADATA does, the part that concerns the server
@@ -43,6 +44,7 @@ func features() []feature {
 		{"QUOTA=RES-MAILBOX", false, true},
 		{"QUOTA=RES-MESSAGE", false, true},
 		{"QUOTA=RES-STORAGE", false, true},
+		{"RIGHTS=texk", false, true}, // RFC 4314 5.1.1: beyond those of RFC 2086
 		{"SAVEDATE", false, true},
 		{"SEARCH=FUZZY", false, true},
 		{"SEARCHRES", false, true},

@@ -22,7 +22,7 @@ func (s *session) copy(c *command) error {
 		return tryCreate(err)
 	}
 	s.noteOwn(to, copied.To)
-	if !copied.From.Empty() {
+	if !copied.From.Empty() && !copied.Abroad {
 		c.done(copyUID(copied), "copied")
 	}
 	return nil
@@ -45,7 +45,10 @@ func (s *session) transfer(c *command) (mail.UIDSet, *account.Mailbox, error) {
 	return uids, to, nil
 }
 
-// copyUID is the response code COPYUID (RFC 4315 3).
+// copyUID is the response code COPYUID (RFC 4315 3). Copies to another account's
+// mailbox have none: the messages there are new, with an EMAILID of their own, and
+// "the server MUST return the same EMAILID ... for the matching destination message
+// in the COPYUID pairing" (RFC 8474 5.1).
 func copyUID(c account.Copied) string {
 	return "COPYUID " + strconv.FormatUint(uint64(c.Validity), 10) + " " + c.From.String() + " " + c.To.String()
 }

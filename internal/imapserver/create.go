@@ -17,7 +17,17 @@ func (s *session) create(c *command) error {
 		return no("USEATTR", "no mailbox here can be used for that") // RFC 6154 3
 	}
 	supplied := s.r.Denormalized()
-	info, err := s.account.CreateMailbox(s.ctx, args.Mailbox, args.Use)
+	if err := reserved(args.Mailbox); err != nil {
+		return err
+	}
+	guest, name, err := s.place(args.Mailbox)
+	if err != nil {
+		return err
+	}
+	if args.Use != 0 && !guest.IsOwner() {
+		return no("USEATTR", "mailboxes of others have no special use")
+	}
+	info, err := guest.CreateMailbox(s.ctx, name, args.Use)
 	if err != nil {
 		return err
 	}

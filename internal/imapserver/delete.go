@@ -15,8 +15,12 @@ func (s *session) deleteMailbox(*command) error {
 	}
 	supplied := s.r.Denormalized()
 	own := s.box != nil && s.box.sel.Info().Name == name
-	_, err := patiently(s.ctx, s, func(ctx context.Context) (without, error) {
-		return without{}, s.account.DeleteMailbox(ctx, name)
+	guest, inner, err := s.place(name)
+	if err != nil {
+		return err
+	}
+	_, err = patiently(s.ctx, s, func(ctx context.Context) (without, error) {
+		return without{}, guest.DeleteMailbox(ctx, inner)
 	})
 	if err != nil {
 		return err

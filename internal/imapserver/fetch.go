@@ -104,7 +104,7 @@ func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, 
 		p.seen = p.seen || item.SetsSeen()
 		p.items = append(p.items, item)
 	}
-	p.seen = p.seen && s.box != nil && !s.box.readOnly
+	p.seen = p.seen && s.box != nil && s.box.may()&mail.RightSeen != 0 // RFC 4314 4
 	return p, nil
 }
 
@@ -362,7 +362,7 @@ func (f *fetching) finish() error {
 	if err != nil && !s.condstore {
 		s.writeFlags(f.unseen, f.plan.uid || s.rev2) // not what they were said to be
 	}
-	if err != nil {
+	if err != nil && mail.KindOf(err) != mail.NotPermitted { // the right was taken away meanwhile
 		return err
 	}
 	return f.failure()

@@ -20,6 +20,7 @@ var stages = []string{
 	"p LOGIN ada@example.org secret\r\n",
 	"p LOGIN ada@example.org secret\r\nq SELECT INBOX\r\n",
 	"p LOGIN ada@example.org secret\r\nq ENABLE IMAP4rev2 UTF8=ACCEPT\r\nr EXAMINE INBOX\r\n",
+	"p LOGIN ada@example.org secret\r\nq SELECT \"Other Users/bob@example.org/Open\"\r\n",
 }
 
 // compressedStage is one more: what follows it is compressed, each way.
@@ -46,7 +47,7 @@ func (w *world) holdCompressed(t *testing.T, text string, packed bool) string {
 }
 
 // FuzzSession sends anything in each state: not authenticated, authenticated,
-// selected, and selected under IMAP4rev2. Whatever comes, the session ends when
+// selected, selected under IMAP4rev2, and with somebody else's mailbox selected. Whatever comes, the session ends when
 // its input does, every line the server writes is a response, and the store is
 // sound.
 func FuzzSession(f *testing.F) {
@@ -63,6 +64,8 @@ func FuzzSession(f *testing.F) {
 		f.Add(uint8(stage), uint8(0), "a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (%/% *) RETURN (CHILDREN STATUS (SIZE))\r\nb LSUB \"\" %\r\n")
 		f.Add(uint8(stage), uint8(0), "a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY[]) MessageExpunge FlagChange)) (SUBTREE (x INBOX) (MailboxName SubscriptionChange))\r\nb CREATE x/y\r\nc APPEND INBOX {5+}\r\nhello\r\nd NOTIFY NONE\r\n")
 		f.Add(uint8(stage), uint8(0), "a SEARCH RETURN (UPDATE (UID BODY[]) COUNT) NOT OLDER 5\r\nb UID SORT RETURN (UPDATE PARTIAL 1:2 CONTEXT) (REVERSE SUBJECT) UTF-8 $\r\nc STORE * FLAGS (x)\r\nd UID EXPUNGE 1:*\r\ne APPEND INBOX {5+}\r\nhello\r\nf CANCELUPDATE \"a\" {1+}\r\nb\r\n")
+		f.Add(uint8(stage), uint8(1), "a SETACL INBOX bob@example.org +lrc\r\nb GETACL INBOX\r\nc LISTRIGHTS INBOX -anyone\r\nd DELETEACL INBOX bob@example.org\r\ne MYRIGHTS {5+}\r\nINBOX\r\n")
+		f.Add(uint8(stage), uint8(0), "a SELECT \"Other Users/bob@example.org/Open\"\r\nb STORE 1 FLAGS (\\Seen x)\r\nc LIST \"\" (* %/%) RETURN (MYRIGHTS STATUS (MESSAGES))\r\nd COPY * INBOX\r\n")
 		f.Add(uint8(stage), uint8(0), "a IDLE\r\nDONE\r\nb RENAME INBOX x\r\nc DELETE x\r\nd UID EXPUNGE 1:*\r\n")
 		f.Add(uint8(stage), uint8(0), "a APPEND INBOX (\\Draft) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\nX: y\r\n\r\nz\r\n")
 		f.Add(uint8(stage), uint8(2), "a APPEND INBOX {1+}\r\nx (\\Seen) {2+}\r\nyz \"17-Jul-1996 02:44:25 -0700\" ~{1+}\r\n\x00\r\nb APPEND INBOX {1}\r\nx {0}\r\n")
@@ -80,6 +83,7 @@ func FuzzSession(f *testing.F) {
 		seedText := "p LOGIN ada@example.org secret\r\nq APPEND INBOX (\\Flagged) {" + strconv.Itoa(len(sample(1))) + "+}\r\n" + sample(1) +
 			"\r\nr APPEND INBOX (\\Deleted) {5+}\r\nhello\r\n"
 		w.hold(seedText, 0)
+		w.hold("p LOGIN bob@example.org secret\r\nq CREATE Open\r\nr SETACL Open ada@example.org lrswipkxtea\r\ns APPEND Open {5+}\r\nhello\r\n", 0)
 		watchdog := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("stage %d chunk %d: %q", stage, chunk, text)) })
 		defer watchdog.Stop()
 		var got string

@@ -58,7 +58,7 @@ func (s *session) push() error {
 func (s *session) rest(until time.Time) error {
 	s.release()
 	still := time.Now().Add(s.srv.limits.Still)
-	wanted := s.news() | s.metadataNews() | serverDraining | sessionRevoked
+	wanted := s.news() | s.metadataNews() | serverDraining | sessionRevoked | mailboxClosed
 	if s.box != nil {
 		wanted |= mailboxChanged // what nobody takes would keep the session awake
 	}

@@ -21,6 +21,7 @@ const (
 	workOver                           // nobody need look out for the client any more
 	metadataChanged                    // metadata may have: tellMetadata
 	accountChanged                     // its mailboxes may have: tellOthers
+	mailboxClosed                      // the selected mailbox may be: its owner took the right to read away
 )
 
 // longAgo, as a read deadline, interrupts a read that waits.

@@ -10,8 +10,8 @@ import (
 )
 
 // list is the command LIST (RFC 9051 6.3.9), basic and extended (RFC 5258), with
-// STATUS (RFC 5819), metadata (RFC 9590) and special uses (RFC 6154). There is one namespace, without
-// remote mailboxes: REMOTE selects nothing more.
+// STATUS (RFC 5819), metadata (RFC 9590), special uses (RFC 6154) and rights (RFC
+// 8440). There are no remote mailboxes: REMOTE selects nothing more.
 func (s *session) list(*command) error {
 	var args imapwire.ListArgs
 	if !s.r.ExpectListArgs(&args) {
@@ -25,16 +25,110 @@ func (s *session) list(*command) error {
 		s.w.List(&imapwire.ListData{Attributes: []string{`\Noselect`}})
 		return nil
 	}
-	for _, e := range s.listed(&args) {
+	boxes, err := s.mailboxesFor(args.Patterns)
+	if err != nil {
+		return err
+	}
+	for _, e := range s.listed(&args, boxes) {
 		s.w.List(e.data())
-		if e.info != nil && e.selected && args.Return&imapwire.ReturnStatus != 0 {
+		if e.info == nil || !e.selected {
+			continue
+		}
+		if args.Return&imapwire.ReturnStatus != 0 && e.info.Rights&mail.RightRead != 0 {
 			s.writeStatus(e.info, args.Status)
 		}
-		if e.info != nil && e.selected && args.Return&imapwire.ReturnMetadata != 0 {
+		if args.Return&imapwire.ReturnMetadata != 0 {
 			s.listMetadata(e.name, args.Metadata)
+		}
+		if args.Return&imapwire.ReturnMyRights != 0 {
+			s.w.MyRights(e.info.Name, e.info.Rights)
 		}
 	}
 	return nil
+}
+
+// mailboxesFor gives the mailboxes that one may look up, sorted by name: one's own,
+// and those of others if a pattern may match them.
+func (s *session) mailboxesFor(patterns []imapwire.Pattern) ([]account.Info, error) {
+	if slices.ContainsFunc(patterns, func(p imapwire.Pattern) bool {
+		return p.MatchesBelow(otherUsers) || p.MatchesBelow(sharedOnes) || endsInLevel(&p) &&
+			(p.Match(strings.TrimSuffix(otherUsers, "/")) || p.Match(strings.TrimSuffix(sharedOnes, "/")))
+	}) {
+		return s.everyMailbox()
+	}
+	return s.home().Mailboxes(), nil
+}
+
+// mailboxesBelow gives the mailboxes that one may look up, those of others only if
+// one of the names is in their namespaces.
+func (s *session) mailboxesBelow(names []string) ([]account.Info, error) {
+	if slices.ContainsFunc(names, func(name string) bool {
+		space, _ := cutNamespace(name + string(mail.Separator))
+		return space != ""
+	}) {
+		return s.everyMailbox()
+	}
+	return s.home().Mailboxes(), nil
+}
+
+// everyMailbox gives one's own mailboxes and those of others that one may look up.
+func (s *session) everyMailbox() ([]account.Info, error) {
+	own := s.home().Mailboxes()
+	guests, err := s.guests()
+	if err != nil {
+		return nil, err
+	}
+	all := own
+	for _, g := range guests {
+		theirs := g.Mailboxes()
+		if len(theirs) > 0 && len(all) == len(own) {
+			all = slices.Clone(own) // which is shared
+		}
+		all = append(all, theirs...)
+	}
+	if len(all) > len(own) {
+		// One's own comes first where both have a name, as in place.
+		slices.SortStableFunc(all, compareNames)
+		all = slices.CompactFunc(all, func(a, b account.Info) bool { return a.Name == b.Name })
+	}
+	return all, nil
+}
+
+func compareNames(a, b account.Info) int { return strings.Compare(a.Name, b.Name) }
+
+// endsInLevel reports whether a pattern also names levels of the hierarchy that are
+// no mailboxes: "if the % wildcard is the last character of a mailbox name argument,
+// matching levels of hierarchy are also returned" (RFC 3501 6.3.8).
+func endsInLevel(p *imapwire.Pattern) bool { return strings.HasSuffix(p.Text, "%") }
+
+// levels gives an entry for each level above mailboxes of others that a pattern
+// names. Above one's own every level is a mailbox.
+func (s *session) levels(boxes []account.Info, patterns []imapwire.Pattern) []listEntry {
+	var out []listEntry
+	known := map[string]bool{}
+	for i := range boxes {
+		if boxes[i].Account == s.account.ID() {
+			known[boxes[i].Name] = true
+		}
+	}
+	for i := range boxes {
+		name := boxes[i].Name
+		if known[name] || boxes[i].Account == s.account.ID() {
+			continue
+		}
+		known[name] = true
+		for at := strings.LastIndexByte(name, mail.Separator); at > 0; at = strings.LastIndexByte(name[:at], mail.Separator) {
+			level := name[:at]
+			if known[level] {
+				continue
+			}
+			known[level] = true
+			if slices.ContainsFunc(patterns, func(p imapwire.Pattern) bool { return endsInLevel(&p) && p.Match(level) }) {
+				out = append(out, listEntry{name: level, level: true})
+			}
+		}
+	}
+	return out
 }
 
 // listEntry is one LIST response.
@@ -46,11 +140,12 @@ type listEntry struct {
 	children   bool          // say whether there are any, although there is no such mailbox
 	below      []string      // CHILDINFO: the selection options that mailboxes below meet
 	oldName    string        // OLDNAME (RFC 9051 6.3.9.7)
+	level      bool          // of the hierarchy: no mailbox, and there are some below
 }
 
 // listed gives the entries that LIST answers with, sorted by name.
-func (s *session) listed(args *imapwire.ListArgs) []listEntry {
-	boxes, subscribed := s.account.Mailboxes(), s.account.Subscriptions()
+func (s *session) listed(args *imapwire.ListArgs, boxes []account.Info) []listEntry {
+	subscribed := s.account.Subscriptions()
 	onlySubscribed := args.Select&imapwire.SelectSubscribed != 0
 	onlySpecial := args.Select&imapwire.SelectSpecialUse != 0
 	showSubscribed := onlySubscribed || args.Return&imapwire.ReturnSubscribed != 0
@@ -77,6 +172,12 @@ func (s *session) listed(args *imapwire.ListArgs) []listEntry {
 		add(listEntry{name: name, info: info, subscribed: isSubscribed && showSubscribed,
 			children: args.Return&imapwire.ReturnChildren != 0})
 	})
+	levels := s.levels(boxes, args.Patterns)
+	for _, e := range levels {
+		if !onlySubscribed && !onlySpecial {
+			add(e)
+		}
+	}
 	all = append(all, kin.missing(all)...)
 	options := selectNames(args.Select)
 	out := all[:0]
@@ -93,7 +194,7 @@ func (s *session) listed(args *imapwire.ListArgs) []listEntry {
 		}
 		out = append(out, e)
 	}
-	if kin != nil {
+	if kin != nil || len(levels) > 0 {
 		slices.SortFunc(out, func(a, b listEntry) int { return strings.Compare(a.name, b.name) })
 	}
 	return out
@@ -199,6 +300,8 @@ func (e *listEntry) attributes() []string {
 		out = append(out, `\Subscribed`)
 	}
 	switch {
+	case e.level:
+		return append(out, `\Noselect`, `\HasChildren`)
 	case e.info == nil:
 		out = append(out, `\NonExistent`)
 		if e.children {

@@ -160,7 +160,7 @@ func TestStatus(t *testing.T) {
 		c.reply(bad, "BAD ...")
 	}
 	c.reply("STATUS Nowhere (MESSAGES)", "NO [NONEXISTENT] ...")
-	c.ok("NAMESPACE", `* NAMESPACE (("" "/")) NIL NIL`)
+	c.ok("NAMESPACE", `* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared/" "/"))`)
 }
 
 func TestSearch(t *testing.T) {

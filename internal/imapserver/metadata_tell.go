@@ -128,7 +128,7 @@ func (s *session) tellMetadata() {
 // setMetadataMyself takes for known what this session has set: only what others
 // change is told.
 func (s *session) setMetadataMyself(m *account.Mailbox, entries []mail.Metadata, at mail.ModSeq) {
-	if s.metadata != nil && at != 0 {
+	if s.metadata != nil && at != 0 && (m == nil || m.Info().Account == s.account.ID()) {
 		s.metadata.known.Own(m, entries, at)
 	}
 }
@@ -136,7 +136,7 @@ func (s *session) setMetadataMyself(m *account.Mailbox, entries []mail.Metadata,
 // createdMyself takes for known the special use of a mailbox that this session has
 // made.
 func (s *session) createdMyself(info *account.Info) {
-	if s.metadata != nil {
+	if s.metadata != nil && info.Account == s.account.ID() {
 		s.metadata.known.OwnMailbox(*info)
 	}
 }

@@ -27,10 +27,10 @@ func (s *session) move(c *command) error {
 		return tryCreate(err)
 	}
 	s.noteOwn(to, moved.To)
-	if !moved.From.Empty() {
+	if !moved.From.Empty() && !moved.Abroad {
 		s.w.Status("", "OK", copyUID(moved), "moved")
-		c.expunges = true
 	}
+	c.expunges = !moved.From.Empty()
 	s.link.raise(mailboxChanged)
 	return nil
 }

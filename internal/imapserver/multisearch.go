@@ -146,7 +146,11 @@ func (s *session) eachSource(ctx context.Context, filters []imapwire.MailboxFilt
 			continue
 		}
 		f.Names = canonical(f.Names)
-		for _, name := range s.meant(f) {
+		names, err := s.meant(f)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -198,7 +202,7 @@ func (s *session) visit(ctx context.Context, name string, need mail.Rights, visi
 	}
 	defer sel.Close()
 	start := sel.Start()
-	box := &openBox{name: name, readOnly: true, sel: sel, view: view.New(start.UIDs, start.At)}
+	box := &openBox{name: name, examined: true, sel: sel, view: view.New(start.UIDs, start.At)}
 	box.view.AddRecent(start.Recent)
 	return visit(box)
 }
@@ -206,20 +210,24 @@ func (s *session) visit(ctx context.Context, name string, need mail.Rights, visi
 // meant gives the names of the mailboxes that a filter means, but for the selected
 // one, sorted where they were not given. Mail to user+detail may go into any mailbox,
 // so that INBOXES are PERSONAL (RFC 5465 6.3).
-func (s *session) meant(f *imapwire.MailboxFilter) []string {
+func (s *session) meant(f *imapwire.MailboxFilter) ([]string, error) {
 	switch f.Scope {
 	case imapwire.ScopeMailboxes:
-		return f.Names
+		return f.Names, nil
 	case imapwire.ScopeSubscribed:
-		return s.account.Subscriptions()
+		return s.account.Subscriptions(), nil
+	}
+	boxes, err := s.mailboxesBelow(f.Names)
+	if err != nil {
+		return nil, err
 	}
 	var names []string
-	for _, info := range s.account.Mailboxes() {
+	for _, info := range boxes {
 		if !f.Scope.Named() || slices.ContainsFunc(f.Names, func(top string) bool { return inSubtree(f.Scope, info.Name, top) }) {
 			names = append(names, info.Name)
 		}
 	}
-	return names
+	return names, nil
 }
 
 // canonical gives names as mailboxes bear them; those that no mailbox can bear go.

@@ -30,8 +30,9 @@ type notifying struct {
 
 // following is one account that a session follows.
 type following struct {
-	account *account.Account
-	stop    func() // ends the wake-ups
+	guest  account.Guest
+	prefix string // by which names of others' mailboxes there begin; "" for one's own
+	stop   func() // ends the wake-ups
 
 	// What the client was told last.
 	boxes []account.Info
@@ -82,7 +83,11 @@ func (s *session) setNotify(*command) error {
 	s.stopNotify()
 	s.notify = n
 	if n.events&^notifyMetadata != 0 {
-		s.follow1(s.account)
+		if err := s.followAccounts(); err != nil {
+			s.stopNotify()
+			s.notify = &notifying{}
+			return err
+		}
 	}
 	if n.events&notifyMetadata != 0 {
 		s.followMetadata()
@@ -128,13 +133,6 @@ func (s *session) planNotify(args *imapwire.NotifyArgs) (*notifying, error) {
 		err = s.enableCondStore()
 	}
 	return n, err
-}
-
-// follow1 begins to follow an account, from what it is now.
-func (s *session) follow1(a *account.Account) {
-	f := &following{account: a, stop: a.Watch(func() { s.link.raise(accountChanged) })}
-	f.names, f.boxes = a.Subscriptions(), a.Mailboxes()
-	s.notify.follows = append(s.notify.follows, f)
 }
 
 // stopNotify forgets what was asked for: the session is one that never said NOTIFY.

@@ -61,7 +61,8 @@ func (n *notifying) eventsOf(name string, subscribed bool) (events imapwire.Noti
 func means(g *imapwire.NotifyGroup, name string, subscribed bool) bool {
 	switch g.Scope {
 	case imapwire.ScopeInboxes, imapwire.ScopePersonal:
-		return true
+		space, _ := cutNamespace(name)
+		return space == ""
 	case imapwire.ScopeSubscribed:
 		return subscribed
 	case imapwire.ScopeSubtree:
@@ -84,7 +85,7 @@ func (s *session) tellOthers() {
 		return
 	}
 	for _, f := range n.follows {
-		names, boxes := f.account.Subscriptions(), f.account.Mailboxes()
+		names, boxes := s.namesIn(f), s.boxesIn(f)
 		changes := boxChanges(f.boxes, boxes)
 		var moves []nameNews
 		if n.events&(imapwire.NotifyMailboxName|imapwire.NotifySubscriptionChange) != 0 {
@@ -107,7 +108,7 @@ func (s *session) tellFigures(f *following, changes []boxChange, moves []nameNew
 	here := s.selectedIn(f)
 	known := knownAfter(changes, moves)
 	for _, c := range changes {
-		if c.after == nil || c.after.ID == here || slices.ContainsFunc(f.lagging, isMailbox(c.after.ID)) {
+		if c.after == nil || c.after.ID == here || c.after.Rights&mail.RightRead == 0 || slices.ContainsFunc(f.lagging, isMailbox(c.after.ID)) {
 			continue
 		}
 		before := c.before
@@ -123,7 +124,7 @@ func (s *session) tellFigures(f *following, changes []boxChange, moves []nameNew
 	}
 	for _, told := range f.lagging {
 		at := slices.IndexFunc(boxes, isMailbox(told.ID))
-		if told.ID == here || at < 0 {
+		if told.ID == here || at < 0 || boxes[at].Rights&mail.RightRead == 0 {
 			continue
 		}
 		if items := s.figuresOwed(n.eventsOfInfo(&boxes[at]), &told, &boxes[at]); items != 0 {
@@ -139,7 +140,7 @@ func isMailbox(id mail.MailboxID) func(account.Info) bool {
 
 // selectedIn gives the selected mailbox, if it is one of that account; 0 if not.
 func (s *session) selectedIn(f *following) mail.MailboxID {
-	if s.box == nil || f.account != s.account {
+	if s.box == nil || s.box.sel.Account() != f.guest.Account() {
 		return 0
 	}
 	return s.box.sel.Info().ID
@@ -189,7 +190,7 @@ func (s *session) tellAllFigures() {
 		for i := range f.boxes {
 			info := &f.boxes[i]
 			events := s.notify.eventsOfInfo(info)
-			if info.ID == here || events&imapwire.NotifyMessageEvents == 0 {
+			if info.ID == here || events&imapwire.NotifyMessageEvents == 0 || info.Rights&mail.RightRead == 0 {
 				continue
 			}
 			items := imapwire.StatusMessages | imapwire.StatusUIDNext | imapwire.StatusUIDValidity | imapwire.StatusUnseen
@@ -213,7 +214,7 @@ func (s *session) leaveBox() {
 		return
 	}
 	for _, f := range s.notify.follows {
-		if f.account == s.account {
+		if f.guest.Account() == info.Account {
 			// It knows UIDVALIDITY. What it was not told is not what it is now.
 			told := account.Info{ID: info.ID, Validity: info.Validity, HighestModSeq: s.box.view.Highest()}
 			told.Counts.Messages, told.Counts.Unseen = s.box.view.Len(), info.Counts.Unseen+1

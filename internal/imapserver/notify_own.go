@@ -15,13 +15,13 @@ import (
 // is not left out: the figures of a mailbox may have changed by others at the same
 // time, and what is left out then is lost.
 
-// amend changes what the client was told of names, if it is told of any.
-func (s *session) amend(change func(f *following)) {
+// amend changes what the client was told of a name, if it is told of any.
+func (s *session) amend(name string, change func(f *following)) {
 	if s.notify == nil || s.notify.events&(imapwire.NotifyMailboxName|imapwire.NotifySubscriptionChange) == 0 {
 		return
 	}
 	for _, f := range s.notify.follows {
-		if f.account != s.account {
+		if !s.notify.isIn(f, name) {
 			continue
 		}
 		f.boxes, f.names = slices.Clone(f.boxes), slices.Clone(f.names) // they are the account's
@@ -49,7 +49,7 @@ func (f *following) putInOrder() {
 
 // knowsCreated takes in that this session has made a mailbox.
 func (s *session) knowsCreated(info *account.Info) {
-	s.amend(func(f *following) {
+	s.amend(info.Name, func(f *following) {
 		made := *info
 		made.Counts, made.Recent = mail.Counts{UIDNext: 1}, 0
 		made.HighestModSeq = mail.ModSeq(info.ID)
@@ -61,7 +61,7 @@ func (s *session) knowsCreated(info *account.Info) {
 // knowsDeleted takes in that this session has deleted a mailbox.
 func (s *session) knowsDeleted(name string) {
 	name = canonicalName(name)
-	s.amend(func(f *following) { f.forget(func(n string) bool { return n == name }) })
+	s.amend(name, func(f *following) { f.forget(func(n string) bool { return n == name }) })
 }
 
 // knowsRenamed takes in that this session has renamed a mailbox; to is what it is
@@ -72,7 +72,7 @@ func (s *session) knowsRenamed(from string, to *account.Info) {
 		s.knowsCreated(to)
 		return
 	}
-	s.amend(func(f *following) {
+	s.amend(to.Name, func(f *following) {
 		f.forget(func(name string) bool { return isAtOrBelow(name, to.Name) })
 		for i := range f.boxes {
 			if name := f.boxes[i].Name; isAtOrBelow(name, from) {
@@ -86,7 +86,7 @@ func (s *session) knowsRenamed(from string, to *account.Info) {
 // more.
 func (s *session) knowsSubscribed(name string, on bool) {
 	name = canonicalName(strings.TrimSuffix(name, string(mail.Separator)))
-	s.amend(func(f *following) {
+	s.amend(name, func(f *following) {
 		f.names = slices.DeleteFunc(f.names, func(n string) bool { return n == name })
 		if on {
 			f.names = append(f.names, name)

@@ -14,7 +14,7 @@ import (
 
 // mailboxObject is what the MAILBOXID of a mailbox is made of.
 func (s *session) mailboxObject(info *account.Info) mail.MailboxObject {
-	return mail.MailboxObject{Account: s.account.ID(), Mailbox: info.ID, Validity: info.Validity}
+	return mail.MailboxObject{Account: info.Account, Mailbox: info.ID, Validity: info.Validity}
 }
 
 // mailboxIDCode gives the MAILBOXID as a response code.
@@ -24,7 +24,7 @@ func (s *session) mailboxIDCode(info *account.Info) string {
 
 // emailObject is what the EMAILID of a message is made of.
 func (s *session) emailObject(row *account.Row) mail.EmailObject {
-	return mail.EmailOf(s.account.ID(), &mail.Message{ID: row.ID, Date: row.Date, Size: row.Size})
+	return mail.EmailOf(s.box.sel.Account(), &mail.Message{ID: row.ID, Date: row.Date, Size: row.Size})
 }
 
 // threadOf gives the thread a message belongs to. Mail that came in before threads

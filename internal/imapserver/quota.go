@@ -11,11 +11,20 @@ import (
 // still to be made too. It has the account's name.
 
 // getQuotaRoot is the command GETQUOTAROOT (RFC 9208 4.1.2). "The mailbox name
-// parameter doesn't have to reference an existing mailbox."
+// parameter doesn't have to reference an existing mailbox." Those of others, there or
+// not, are under quota roots of theirs, which are none of this session's.
 func (s *session) getQuotaRoot(*command) error {
 	var name string
 	if !s.r.ExpectMailboxArgs(&name) {
 		return s.r.Err()
+	}
+	guest, _, err := s.place(name)
+	switch {
+	case err != nil && mail.KindOf(err) != mail.NotFound:
+		return err
+	case err != nil || !guest.IsOwner():
+		s.w.Star().Raw("QUOTAROOT ").Mailbox(name).CRLF()
+		return nil
 	}
 	s.w.QuotaRoot(name, s.user)
 	s.writeQuota()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"postern/internal/account"
 	"postern/internal/mail"
 )
 
@@ -24,8 +25,16 @@ func (s *session) rename(*command) error {
 	if !s.r.ExpectCRLF() {
 		return s.r.Err()
 	}
-	_, err := patiently(s.ctx, s, func(ctx context.Context) (without, error) {
-		return without{}, s.account.RenameMailbox(ctx, from, to)
+	guest, inner, err := s.place(from)
+	if err != nil {
+		return err
+	}
+	target, err := s.renamed(guest, inner, from, to)
+	if err != nil {
+		return err
+	}
+	_, err = patiently(s.ctx, s, func(ctx context.Context) (without, error) {
+		return without{}, guest.RenameMailbox(ctx, inner, target)
 	})
 	if err != nil {
 		return err
@@ -38,4 +47,22 @@ func (s *session) rename(*command) error {
 	s.knowsRenamed(from, &info)
 	s.tellOldName(supplied, &info)
 	return nil
+}
+
+// renamed gives the new name of a mailbox within its account. It cannot go to
+// another one; whether there is such another one is not looked at.
+func (s *session) renamed(guest account.Guest, inner, from, to string) (string, error) {
+	if _, err := guest.Mailbox(inner, mail.RightDeleteBox); err != nil {
+		return "", err
+	}
+	prefix := strings.TrimSuffix(from, inner)
+	target, within := strings.CutPrefix(to, prefix)
+	space, _ := cutNamespace(to)
+	if err := reserved(to); err != nil {
+		return "", err
+	}
+	if !within || guest.IsOwner() && space != "" {
+		return "", mail.Errorf(mail.Cannot, "a mailbox cannot go to another account")
+	}
+	return target, nil
 }

@@ -55,7 +55,7 @@ func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 
 // searchEnv is what a search of a mailbox has to know of the session.
 func (s *session) searchEnv(box *openBox, relevancy bool) search.Env {
-	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: s.account.ID(), Relevancy: relevancy,
+	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: box.sel.Account(), Relevancy: relevancy,
 		Collation: s.compare.Collation}
 }
 

@@ -46,10 +46,10 @@ func (s *session) open(c *command, readWrite bool) error {
 	if args.QResync != nil {
 		s.resync(args.QResync)
 	}
-	if readWrite {
-		c.done("READ-WRITE", "selected")
+	if code := access(s.box.rights); code == "READ-WRITE" {
+		c.done(code, "selected")
 	} else {
-		c.done("READ-ONLY", "selected read-only")
+		c.done(code, "selected read-only")
 	}
 	return nil
 }
@@ -69,14 +69,15 @@ func (s *session) selectAllowed(c *command, args *imapwire.SelectArgs) error {
 
 // enterBox makes a mailbox the selected one and tells what is in it. supplied is
 // its name as the client wrote it, if that was not normalised.
-func (s *session) enterBox(sel *account.Selection, readOnly bool, supplied string) {
+func (s *session) enterBox(sel *account.Selection, examined bool, supplied string) {
 	start := sel.Start()
-	b := &openBox{name: start.Info.Name, readOnly: readOnly, sel: sel,
+	b := &openBox{name: start.Info.Name, examined: examined, host: s.keepHost(sel.Account()), sel: sel,
 		view: view.New(start.UIDs, start.At), keywords: start.Keywords, keyAt: start.Info.KeyAt}
 	b.view.AddRecent(start.Recent)
 	s.box, s.state = b, selected
-	s.link.take(mailboxChanged)
-	sel.Watch(func() { s.link.raise(mailboxChanged) })
+	b.rights = b.may()
+	s.link.take(mailboxChanged | mailboxClosed)
+	sel.Watch(s.wakeFor(b))
 
 	s.writeMailboxFlags()
 	s.w.Exists(b.view.Len())
@@ -102,6 +103,21 @@ func (s *session) enterBox(sel *account.Selection, readOnly bool, supplied strin
 	b.view.Tell(false)
 }
 
+// wakeFor gives what is called when the selected mailbox changes. A guest who may
+// not read it any more is to hear of that at once, in IDLE or not.
+func (s *session) wakeFor(b *openBox) func() {
+	if b.host == nil {
+		return func() { s.link.raise(mailboxChanged) }
+	}
+	sel := b.sel
+	return func() {
+		s.link.raise(mailboxChanged)
+		if sel.Rights()&mail.RightRead == 0 {
+			s.link.raise(mailboxClosed)
+		}
+	}
+}
+
 // deselect goes back to the authenticated state, if a mailbox is selected.
 func (s *session) deselect() {
 	if s.box == nil {
@@ -110,6 +126,9 @@ func (s *session) deselect() {
 	s.box.sel.Watch(nil)
 	s.leaveBox()
 	s.box.sel.Close()
+	if s.box.host != nil {
+		s.box.host.Release()
+	}
 	s.box = nil
 	s.state = authenticated
 }

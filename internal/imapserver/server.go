@@ -41,6 +41,7 @@ var _ Conn = (*netserver.Conn)(nil)
 type Options struct {
 	Accounts    *account.Pool
 	Auth        Authenticator
+	People      People               // nobody can share anything
 	Log         *slog.Logger         // discards
 	Metrics     *observe.Registry    // counts for nobody
 	Transcripts *observe.Transcripts // off
@@ -53,6 +54,9 @@ type Options struct {
 	Hostname    string               // the host that URLs of ours name; "": URLs are relative only
 	Finder      Finder               // finds the owners of URLs; nil: there is no URLAUTH
 	Submitters  []string             // users that may fetch by URLs made for submission
+
+	// ACLAnyone lets owners share their mailboxes with "anyone".
+	ACLAnyone bool
 }
 
 // Server is what all IMAP conversations of a process share. Make one with New;
@@ -60,6 +64,7 @@ type Options struct {
 type Server struct {
 	accounts   *account.Pool
 	auth       Authenticator
+	people     People
 	log        *slog.Logger
 	trace      *observe.Transcripts
 	limits     Limits
@@ -70,7 +75,10 @@ type Server struct {
 	hostname   string
 	finder     Finder
 	submitters []string
-	count      counters
+
+	aclAnyone bool // mailboxes may be shared with "anyone"
+
+	count counters
 
 	table    []spec
 	commands map[string]*spec // by name
@@ -120,11 +128,14 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.People == nil {
+		o.People = nobody{}
+	}
 	if o.Census == nil {
 		o.Census = new(Census)
 	}
 	s := &Server{
-		accounts: o.Accounts, auth: o.Auth, log: o.Log, trace: o.Transcripts,
+		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, log: o.Log, trace: o.Transcripts,
 		limits: o.Limits.withDefaults(), masks: o.Masks, census: o.Census,
 		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),

@@ -41,14 +41,15 @@ type session struct {
 	user       string  // who signed in
 	client     string  // the name given with ID
 	account    *account.Account
-	accountID  atomic.Uint64   // of account; 0 before login
-	app        atomic.Uint64   // the app password that signed in; 0: none did
-	readOnly   bool            // nothing may be changed: who signed in may only read
-	box        *openBox        // the selected mailbox
-	metadata   *toldMetadata   // nil unless METADATA or METADATA-SERVER is enabled
-	notify     *notifying      // nil before the first NOTIFY
-	progress   progress        // of the command under way
-	compare    mail.Comparator // what SEARCH, SORT and THREAD compare texts by
+	accountID  atomic.Uint64      // of account; 0 before login
+	app        atomic.Uint64      // the app password that signed in; 0: none did
+	readOnly   bool               // nothing may be changed: who signed in may only read
+	held       []*account.Account // of others, opened by the command under way
+	box        *openBox           // the selected mailbox
+	metadata   *toldMetadata      // nil unless METADATA or METADATA-SERVER is enabled
+	notify     *notifying         // nil before the first NOTIFY
+	progress   progress           // of the command under way
+	compare    mail.Comparator    // what SEARCH, SORT and THREAD compare texts by
 
 	draining <-chan struct{}
 	begun    time.Time // when the session began, by the wall clock
@@ -186,7 +187,7 @@ func (s *session) awaitCommand() *ending {
 		if s.news() != 0 {
 			still = sooner(until, time.Now().Add(s.srv.limits.Still))
 		}
-		err := s.link.await(still, serverDraining|sessionRevoked|s.news())
+		err := s.link.await(still, serverDraining|sessionRevoked|mailboxClosed|s.news())
 		s.acquire()
 		switch {
 		case err == nil:
@@ -206,6 +207,10 @@ func (s *session) awaitCommand() *ending {
 
 // called tells whether the session has been told to end.
 func (s *session) called() *ending {
+	if s.link.take(mailboxClosed) && s.box != nil && s.box.closed() {
+		s.link.raise(mailboxClosed) // whoever asks again hears the same
+		return s.boxGone()
+	}
 	switch {
 	case s.link.raised(sessionRevoked):
 		return &ending{reason: endRevoked, say: "your access has changed, sign in again"}
@@ -287,6 +292,7 @@ func (s *session) finish(end *ending) {
 	s.stopNotify()
 	s.deselect()
 	s.forgetMetadata()
+	s.letGo()
 	if s.account != nil {
 		s.srv.census.dismiss(s.account.ID())
 		s.account.Release()
@@ -327,7 +333,9 @@ func (s *session) attrs() []slog.Attr {
 // openBox is the selected mailbox and what the client has been told of it.
 type openBox struct {
 	name     string
-	readOnly bool
+	examined bool             // it was opened by EXAMINE
+	host     *account.Account // whose it is, if it is somebody else's
+	rights   mail.Rights      // of which the client knows
 	sel      *account.Selection
 	view     *view.View
 	keywords []string    // told by FLAGS
@@ -340,8 +348,32 @@ type openBox struct {
 
 // writable refuses what would change a mailbox that was opened by EXAMINE.
 func (b *openBox) writable() error {
-	if b.readOnly {
+	if b.examined {
 		return mail.Errorf(mail.ReadOnly, "the mailbox is selected read-only")
 	}
 	return nil
+}
+
+// may gives the rights that can be used here now: of a mailbox that was opened by
+// EXAMINE none that change it.
+func (b *openBox) may() mail.Rights {
+	if b.examined {
+		return mail.RightLookup | mail.RightRead
+	}
+	return b.sel.Rights()
+}
+
+// closed reports whether the mailbox may not be read any more.
+func (b *openBox) closed() bool { return b.sel.Rights()&mail.RightRead == 0 }
+
+// rightsToChange are those of which READ-WRITE wants one (RFC 4314 5.2): all flags
+// are shared.
+const rightsToChange = mail.RightInsert | mail.RightExpunge | mail.RightSeen | mail.RightWrite | mail.RightDeleteMail
+
+// access is the response code for what the rights allow.
+func access(r mail.Rights) string {
+	if r&rightsToChange == 0 {
+		return "READ-ONLY"
+	}
+	return "READ-WRITE"
 }

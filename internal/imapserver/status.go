@@ -72,7 +72,7 @@ func (s *session) appendLimit(info *account.Info) int64 {
 // appendLimitCapability tells the limit, if it is one for all mailboxes; otherwise
 // the client has to ask for each (RFC 7889 2).
 func (s *session) appendLimitCapability() string {
-	for _, info := range s.account.Mailboxes() {
+	for _, info := range s.home().Mailboxes() {
 		if s.appendLimit(&info) != s.srv.limits.Message {
 			return "APPENDLIMIT"
 		}

@@ -24,6 +24,10 @@ func (s *session) store(c *command) error {
 	if err != nil {
 		return err
 	}
+	// Flags that the rights do not allow are left as they are (RFC 4314 4).
+	if args.Op, args.Flags, err = s.box.sel.MayStore(args.Op, args.Flags); err != nil {
+		return err
+	}
 	if args.Op != mail.RemoveFlags {
 		if err := s.box.sel.AdmitKeywords(s.ctx, args.Flags); err != nil {
 			return err

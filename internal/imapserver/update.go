@@ -44,6 +44,7 @@ func (s *session) conclude(err error) *ending {
 			return end
 		}
 	}
+	s.letGo()
 	s.active = time.Now()
 	if heldTooLong {
 		return &ending{reason: endHeldBack, say: "messages expunged elsewhere cannot be shown any longer"}
@@ -149,6 +150,7 @@ func (s *session) tell(mayExpunge bool) error { return s.tellOnly(s.tellable(may
 
 func (s *session) tellOnly(may view.Tellable) error {
 	s.follow()
+	s.tellRights()
 	b := s.box
 	s.tellKey()
 	s.loseFromContexts()
@@ -183,11 +185,31 @@ func (s *session) tellOnly(may view.Tellable) error {
 	return s.updateContexts()
 }
 
+// tellRights tells a guest that the rights on the selected mailbox have changed (RFC
+// 4314 5.1.1: SHOULD).
+func (s *session) tellRights() {
+	b := s.box
+	if b.host == nil || b.closed() {
+		return
+	}
+	was, now := b.rights, b.may()
+	if b.rights = now; was.Flags() != now.Flags() {
+		s.writeMailboxFlags()
+	}
+	if access(was) != access(now) {
+		s.w.Status("", imapwire.OK, access(now), "your rights have changed") // RFC 9051 7.1
+	}
+}
+
 // boxGone answers the deletion of the selected mailbox by another session: the
 // client is told that it is closed (RFC 9051 7.1, CLOSED is for another purpose)
 // and can go on in the authenticated state only by a new connection, because no
-// response takes it there.
-func (s *session) boxGone() error {
+// response takes it there. A guest who may not read it any more is answered likewise
+// (RFC 4314 5.1.1: MAY), in the same words for both.
+func (s *session) boxGone() *ending {
+	if s.box.host != nil {
+		return &ending{reason: endBoxGone, say: "the selected mailbox is not there any more"}
+	}
 	return &ending{reason: endBoxGone, say: "the selected mailbox was deleted"}
 }
 
@@ -291,9 +313,8 @@ func (s *session) tellKeywords() {
 func (s *session) writeMailboxFlags() {
 	all := mail.Flags{System: mail.AllSystem, Keywords: s.box.keywords}
 	s.w.MailboxFlags(all)
-	if s.box.readOnly {
-		all = mail.Flags{}
-	}
+	// RFC 4314 5.1.1: PERMANENTFLAGS accurately reflect the rights.
+	kinds := s.box.may().Flags()
 	// "\*" says that keywords can be made (RFC 9051 7.1).
-	s.w.PermanentFlags(all, !s.box.readOnly && s.box.sel.MoreKeywords())
+	s.w.PermanentFlags(all.Of(kinds), kinds&mail.OtherFlags != 0 && s.box.sel.MoreKeywords())
 }

@@ -93,7 +93,7 @@ func (s *session) selectionFor(name string) (sel *account.Selection, own bool, e
 	if err != nil {
 		return nil, false, err
 	}
-	if s.box != nil && s.box.sel.Info().ID == mailbox.Info().ID {
+	if s.box != nil && s.box.sel.Holds(mailbox) {
 		return s.box.sel, true, nil
 	}
 	sel, err = mailbox.Select(s.ctx, false)

@@ -86,6 +86,9 @@ func (s *session) authorizable(r *imapwire.Rump) (*account.Mailbox, error) {
 	if mail.KindOf(err) == mail.NotFound && err != nil {
 		return nil, bad("there is no such mailbox")
 	}
+	if err == nil && mailbox.Info().Account != s.account.ID() {
+		return nil, mail.Errorf(mail.NotPermitted, "URLs are made for mailboxes of one's own alone")
+	}
 	return mailbox, err
 }
 
@@ -122,6 +125,9 @@ func (s *session) resetKey(c *command) error {
 		if mailbox, err = s.mailbox(args.Mailbox, mail.RightRead); err != nil {
 			return err
 		}
+		if mailbox.Info().Account != s.account.ID() {
+			return mail.Errorf(mail.NotPermitted, "the keys of a mailbox are its owner's")
+		}
 		reset = mailbox.RenewAccessKey
 	}
 	_, err := patiently(s.ctx, s, func(ctx context.Context) (without, error) { return without{}, reset(ctx) })
@@ -138,7 +144,7 @@ func (s *session) keyTold(mailbox *account.Mailbox) {
 	if s.box == nil {
 		return
 	}
-	if info := s.box.sel.Info(); mailbox == nil || mailbox.Info().ID == info.ID {
+	if info := s.box.sel.Info(); mailbox == nil && s.box.host == nil || mailbox != nil && s.box.sel.Holds(mailbox) {
 		s.box.keyAt = info.KeyAt
 	}
 }

@@ -69,6 +69,28 @@ func (u *users) SignIn(_ context.Context, address string) (auth.Entry, error) {
 	return auth.Entry{Account: id, Name: address, Version: 1, Record: u.record}, nil
 }
 
+func (u *users) Named(_ context.Context, name string) (Person, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	name = strings.ToLower(name)
+	id, ok := u.names[name]
+	if !ok {
+		return Person{}, mail.Errorf(mail.NotFound, "nobody")
+	}
+	return Person{Account: id, Name: name, Shared: strings.HasPrefix(name, "team")}, nil
+}
+
+func (u *users) Person(_ context.Context, id mail.AccountID) (Person, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for name, other := range u.names {
+		if other == id {
+			return Person{Account: id, Name: name, Shared: strings.HasPrefix(name, "team")}, nil
+		}
+	}
+	return Person{}, mail.Errorf(mail.NotFound, "nobody")
+}
+
 func (u *users) Find(ctx context.Context, address string) (mail.AccountID, error) {
 	e, err := u.SignIn(ctx, address)
 	return e.Account, err
@@ -124,7 +146,7 @@ func newServer(t testing.TB, change func(*Options)) *world {
 	}
 	w.users = &users{record: record, names: map[string]mail.AccountID{"ada@example.org": 1, "bob@example.org": 2}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := Options{Accounts: w.pool, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Finder: w.users, Auth: auth.New(auth.Config{
+	o := Options{Accounts: w.pool, People: w.users, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Finder: w.users, Auth: auth.New(auth.Config{
 		Directory: w.users, Cost: cheap, Now: w.clock.Now, Iterations: 10_000, ScramReady: func() bool { return true },
 	})}
 	if change != nil {

@@ -71,7 +71,7 @@ func TestMatchLine(t *testing.T) {
 		{"another quota root", `* QUOTAROOT a r`, `* QUOTAROOT a s`, false},
 		{"a quota root missing", `* QUOTAROOT a r`, `* QUOTAROOT a`, false},
 		{"status of another value", `* STATUS a (MESSAGES 1 UNSEEN 2)`, `* STATUS a (UNSEEN 1 MESSAGES 2)`, false},
-		{"what is about rights is astrings", `* ACL a b lr`, `* ACL "a" "b" {2}`+"\r\nlr", true},
+		{"what is about rights is astrings", `* ACL a b lr`, `* ACL "a" "b" {2}` + "\r\nlr", true},
 		{"no rights", `* LISTRIGHTS a b "" l r`, `* LISTRIGHTS a b "" l r`, true},
 		{"other rights", `* MYRIGHTS a lr`, `* MYRIGHTS a lrs`, false},
 		{"rights too many", `* LISTRIGHTS a b "" l`, `* LISTRIGHTS a b "" l r`, false},
