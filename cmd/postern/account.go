@@ -26,6 +26,7 @@ type accountGroup struct {
 
 type accountAddCommand struct {
 	Address string `arg:"" help:"The account's name: an address."`
+	Shared  bool   `help:"Nobody signs in to it and it has no password: its mailboxes are for those they are shared with, under Shared/."`
 }
 
 type accountListCommand struct{}
@@ -49,6 +50,7 @@ type named struct {
 	Account  string
 	To       string `json:",omitempty"`
 	Password string `json:",omitempty"`
+	Shared   bool   `json:",omitempty"`
 }
 
 // onAccount makes an operation of what is to be done with an account that is there.
@@ -68,11 +70,14 @@ func onAccount(do func(ctx context.Context, in *instance, identity store.Identit
 
 // Run adds the account.
 func (a accountAddCommand) Run(ctx context.Context, c *commands, t *terminal) error {
-	password, err := t.newPassword(a.Address)
-	if err != nil {
-		return err
+	args := named{Account: a.Address, Shared: a.Shared}
+	if !a.Shared {
+		var err error
+		if args.Password, err = t.newPassword(a.Address); err != nil {
+			return err
+		}
 	}
-	return c.administer(ctx, "account-add", named{Account: a.Address, Password: password}, nil, t.printing)
+	return c.administer(ctx, "account-add", args, nil, t.printing)
 }
 
 func accountAdd(ctx context.Context, in *instance, raw json.RawMessage, _ io.Reader, out *answer) error {
@@ -80,11 +85,26 @@ func accountAdd(ctx context.Context, in *instance, raw json.RawMessage, _ io.Rea
 	if err != nil {
 		return err
 	}
-	identity, err := in.addAccount(ctx, args.Account, args.Password)
+	add := in.addAccount
+	if args.Shared {
+		add = func(ctx context.Context, address, _ string) (store.Identity, error) {
+			return in.addShared(ctx, address)
+		}
+	}
+	identity, err := add(ctx, args.Account, args.Password)
 	if err != nil {
 		return err
 	}
 	return out.printf("added %s", identity.Name)
+}
+
+// addShared makes an account nobody signs in to.
+func (in *instance) addShared(ctx context.Context, address string) (store.Identity, error) {
+	name, err := in.rules.Parse(address)
+	if err != nil {
+		return store.Identity{}, err
+	}
+	return in.create(ctx, store.Identity{Name: name.String(), Shared: true})
 }
 
 // addAccount makes an account with its mailboxes.
@@ -100,9 +120,14 @@ func (in *instance) addAccount(ctx context.Context, address, password string) (s
 	if err != nil {
 		return store.Identity{}, err
 	}
-	identity, err := in.store.Directory().Create(ctx, store.Identity{Name: name.String(), Credentials: record}, time.Now())
+	return in.create(ctx, store.Identity{Name: name.String(), Credentials: record})
+}
+
+func (in *instance) create(ctx context.Context, identity store.Identity) (store.Identity, error) {
+	name := identity.Name
+	identity, err := in.store.Directory().Create(ctx, identity, time.Now())
 	if err != nil {
-		return store.Identity{}, about(name.String(), err)
+		return store.Identity{}, about(name, err)
 	}
 	acct, err := in.pool.Open(ctx, identity.ID) // which makes its mailboxes
 	if err != nil {
@@ -142,6 +167,9 @@ func accountList(ctx context.Context, in *instance, _ json.RawMessage, _ io.Read
 		if identity.Disabled {
 			state = "\tdisabled"
 		}
+		if identity.Shared {
+			state += "\tshared"
+		}
 		if err := out.printf("%s%s", identity.Name, state); err != nil {
 			return err
 		}
@@ -159,6 +187,9 @@ func (a accountPasswdCommand) Run(ctx context.Context, c *commands, t *terminal)
 }
 
 func accountPasswd(ctx context.Context, in *instance, identity store.Identity, args named, out *answer) error {
+	if identity.Shared {
+		return mail.Errorf(mail.Invalid, "%s is shared: nobody signs in to it", identity.Name)
+	}
 	if err := auth.Acceptable(args.Password, identity.Name); err != nil {
 		return err
 	}

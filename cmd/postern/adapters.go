@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/internal/auth"
+	"postern/internal/imapserver"
 	"postern/internal/mail"
 	"postern/internal/store"
 )
@@ -29,6 +30,9 @@ func (d signInDirectory) SignIn(ctx context.Context, address string) (auth.Entry
 	id, err := d.Identity(ctx, found.Accounts[0])
 	if err != nil {
 		return auth.Entry{}, err
+	}
+	if id.Shared {
+		return auth.Entry{}, mail.Errorf(mail.NotFound, "nobody signs in to %s", address)
 	}
 	return auth.Entry{Account: id.ID, Name: id.Name, Version: id.Version, Record: id.Credentials, Disabled: id.Disabled}, nil
 }
@@ -64,6 +68,36 @@ func (d urlOwners) Find(ctx context.Context, address string) (mail.AccountID, er
 		err = mail.Errorf(mail.NotFound, "%s may not sign in", name)
 	}
 	return entry.Account, err
+}
+
+// people is the directory as package imapserver asks for it.
+type people struct {
+	directory store.Directory
+	rules     auth.Rules
+}
+
+var _ imapserver.People = people{}
+
+// Named gives the account that an address is the name of.
+func (p people) Named(ctx context.Context, name string) (imapserver.Person, error) {
+	address, err := p.rules.Parse(name)
+	if err != nil {
+		return imapserver.Person{}, mail.Wrap(err, mail.NotFound, "there is no such account")
+	}
+	found, err := p.directory.Find(ctx, address.String())
+	if err == nil && found.Alias {
+		err = mail.Errorf(mail.NotFound, "%s is an alias", address)
+	}
+	if err != nil {
+		return imapserver.Person{}, err
+	}
+	return p.Person(ctx, found.Accounts[0])
+}
+
+// Person gives the account of that ID.
+func (p people) Person(ctx context.Context, id mail.AccountID) (imapserver.Person, error) {
+	identity, err := p.directory.Identity(ctx, id)
+	return imapserver.Person{Account: identity.ID, Name: identity.Name, Shared: identity.Shared}, err
 }
 
 // deliveryDirectory is the directory as package delivery asks for it.

@@ -245,7 +245,7 @@ func (r *checkRun) tell(id mail.AccountID, found []account.Problem) {
 	if name == "" {
 		name = fmt.Sprintf("account %d, which has no name", id)
 	}
-	for _, harm := range []account.Harm{account.HarmAccount, account.HarmMessage, account.HarmRoom} {
+	for _, harm := range []account.Harm{account.HarmAccount, account.HarmMessage, account.HarmSharing, account.HarmRoom} {
 		shown, hidden := 0, 0
 		for _, p := range found {
 			switch {

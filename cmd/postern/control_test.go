@@ -84,9 +84,24 @@ func administer(t *testing.T, s *site) {
 		{"metadata list", "", "/shared/admin\t\"mailto:ops@example.org\"\n/shared/comment\t\"hello\"\n", 0},
 		{"metadata remove /shared/COMMENT", "", "removed /shared/comment\n", 0},
 		{"metadata remove /shared/comment", "", "", 1},
+		{"account add --shared Team@example.org", "", "added team@example.org\n", 0},
+		{"account passwd team@example.org", secretWord + "\n", "", 1},
+		{"mailbox acl list team@example.org", "", "", 0},
+		{"mailbox acl set team@example.org INBOX robert@example.org lrsd", "", "INBOX\trobert@example.org\tlrsted\n", 0},
+		{"mailbox acl set team@example.org INBOX anyone lrswi", "", "INBOX\tanyone\tlrswi\n", 0},
+		{"mailbox acl set team@example.org INBOX -- anyone -w", "", "INBOX\tanyone\tlrsi\n", 0},
+		{"mailbox acl set team@example.org INBOX -- -ada@example.org +i", "", "INBOX\t-ada@example.org\ti\n", 0},
+		{"mailbox acl set team@example.org INBOX nobody@example.org lr", "", "", 1},
+		{"mailbox acl set team@example.org INBOX team@example.org lr", "", "", 1},
+		{"mailbox acl set team@example.org INBOX ada@example.org lrq", "", "", 1},
+		{"mailbox acl set team@example.org Nowhere ada@example.org lr", "", "", 1},
+		{"mailbox acl list team@example.org", "", "INBOX\tanyone\tlrsi\nINBOX\t-ada@example.org\ti\nINBOX\trobert@example.org\tlrsted\n", 0},
+		{"mailbox acl remove team@example.org INBOX anyone", "", "INBOX\tanyone\tno entry\n", 0},
+		{"mailbox acl list team@example.org INBOX", "", "INBOX\t-ada@example.org\ti\nINBOX\trobert@example.org\tlrsted\n", 0},
 		{"account remove robert@example.org", "", "", 1}, // nobody there to ask
 		{"account remove --yes robert@example.org", "", "removed robert@example.org\n", 0},
-		{"account list", "", "ada@example.org\n", 0},
+		{"mailbox acl list team@example.org", "", "INBOX\t-ada@example.org\ti\n", 0}, // who is gone has no name
+		{"account list", "", "ada@example.org\nteam@example.org\tshared\n", 0},
 	} {
 		r := postern(t, step.in, append([]string{"--config", s.config}, strings.Fields(step.args)...)...)
 		if step.args == "mailbox list ada@example.org" {

@@ -129,6 +129,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 		imap: imapserver.New(imapserver.Options{
 			Accounts: s.pool, Log: s.log, Metrics: s.metrics, Limits: imapLimits(cfg), Version: version(), Metadata: &s.metadata,
 			Hostname: hostname(cfg), Finder: urlOwners{s.store.Directory(), rules}, Submitters: cfg.IMAP.Submitters,
+			People: people{s.store.Directory(), rules}, ACLAnyone: cfg.IMAP.ACLAnyone,
 			Auth: auth.New(auth.Config{
 				Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
 				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),

@@ -19,6 +19,7 @@ type mailboxGroup struct {
 	Rename mailboxRenameCommand `cmd:"" help:"Rename a mailbox and those below it."`
 	Delete mailboxDeleteCommand `cmd:"" help:"Delete a mailbox and its messages."`
 	Limit  mailboxLimitCommand  `cmd:"" help:"Say how large a message may be that clients put into a mailbox."`
+	ACL    mailboxACLGroup      `cmd:"" name:"acl" help:"Show and change who else may use a mailbox."`
 }
 
 type mailboxListCommand struct {

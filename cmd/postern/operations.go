@@ -38,6 +38,8 @@ var operations = map[string]operation{
 	"mailbox-rename": mailboxRename,
 	"mailbox-delete": mailboxDelete,
 	"mailbox-limit":  mailboxLimit,
+	"acl-list":       aclList,
+	"acl-set":        aclSet,
 	"guard-status":   guardStatus,
 	"guard-explain":  onAccount(guardExplain),
 	"guard-forget":   guardForget,

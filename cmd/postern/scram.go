@@ -43,14 +43,14 @@ func openScram(ctx context.Context, s store.Store) (*scramState, error) {
 	return state, errors.Join(err, state.look(ctx, s.Directory()))
 }
 
-// look sees whether every account has keys.
+// look sees whether every account has keys that somebody signs in to.
 func (s *scramState) look(ctx context.Context, d store.Directory) error {
 	ready := true
 	for identity, err := range d.Identities(ctx) {
 		if err != nil {
 			return err
 		}
-		if ready = auth.HasKeys(identity.Credentials); !ready {
+		if ready = identity.Shared || auth.HasKeys(identity.Credentials); !ready {
 			break
 		}
 	}

@@ -81,6 +81,7 @@ type IMAP struct {
 	Sessions     int           `toml:"sessions_per_account" doc:"Sessions one account may have at a time."`
 	MaxMessage   Size          `toml:"max_message" doc:"Largest message APPEND takes, announced as APPENDLIMIT."`
 	Submitters   []string      `toml:"submission_accounts" doc:"Accounts of submission servers: they fetch messages by URLs that their users made for submission (URLAUTH submit+)."`
+	ACLAnyone    bool          `toml:"acl_anyone" doc:"Owners may share their mailboxes with \"anyone\": everybody who has an account here."`
 	DisabledCaps []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
 }
 
