@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,4 +55,17 @@ func TestReadOnlySession(t *testing.T) {
 	c.gone("* BYE ...")
 	owner.ok("NOOP")
 	bob.ok("NOOP")
+}
+
+// TestReadOnlyKnowsEveryCommand: whoever adds a command decides whether it changes
+// anything. GENURLAUTH gives others a way in, ACL's questions are for those who may
+// change the answer.
+func TestReadOnlyKnowsEveryCommand(t *testing.T) {
+	changes := strings.Fields("CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE APPEND SETMETADATA EXPUNGE UID-EXPUNGE STORE UID-STORE COPY UID-COPY " +
+		"MOVE UID-MOVE REPLACE UID-REPLACE GENURLAUTH RESETKEY SETACL DELETEACL GETACL LISTRIGHTS STARTTLS AUTHENTICATE LOGIN")
+	for _, sp := range commandTable() {
+		if harmless[sp.name] == slices.Contains(changes, strings.ReplaceAll(sp.name, " ", "-")) {
+			t.Errorf("%s: does it change anything? It belongs into one list, of readonly.go or of this test", sp.name)
+		}
+	}
 }
