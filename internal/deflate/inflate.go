@@ -42,6 +42,7 @@ type Inflater struct {
 
 	state    state
 	last     bool // the present block is the last
+	flushed  bool // the block before was empty and stored, and no other has begun
 	stored   int  // octets of it to come
 	length   int  // of the present copy, to come
 	distance int
@@ -69,8 +70,9 @@ const (
 // spare are codes that no block uses.
 var spare = sync.Pool{New: func() any { return new(codes) }}
 
-// Inflate decodes src to dst, until dst is full or src has been used up. It says
-// how much it wrote and read. What it could not write for want of room comes with
+// Inflate decodes src to dst, until dst is full, src has been used up, or an empty
+// stored block has ended, which is what a sync flush is: what comes behind one may
+// belong to another stream, or to none. It says how much it wrote and read. What it could not write for want of room comes with
 // the next call, which may have no src. It gives io.EOF behind the last block and
 // ErrCorrupt at what is not in the format, and goes on giving it.
 func (f *Inflater) Inflate(dst, src []byte) (wrote, read int, err error) {
@@ -86,6 +88,19 @@ func (f *Inflater) Inflate(dst, src []byte) (wrote, read int, err error) {
 		*f = Inflater{state: broken}
 	}
 	return len(dst) - len(s.dst), len(src) - len(s.src), err
+}
+
+// Flushed reports whether the stream stands behind a sync flush, or at its end.
+func (f *Inflater) Flushed() bool { return f.flushed || f.state == atEnd }
+
+// Rest gives the octets that Inflate has read and not used, if the stream is
+// Flushed: they come first of what is behind it.
+func (f *Inflater) Rest() []byte {
+	var rest []byte
+	for hold := f.hold >> (f.bits % 8); len(rest) < int(f.bits/8); hold >>= 8 {
+		rest = append(rest, byte(hold))
+	}
+	return rest
 }
 
 // step is one call of Inflate under way.
@@ -142,7 +157,7 @@ func (s *step) header() (bool, error) {
 	if s.bits < 3 {
 		return true, nil
 	}
-	s.last = s.use(1) == 1
+	s.last, s.flushed = s.use(1) == 1, false
 	switch s.use(2) {
 	case 0:
 		s.use(s.bits % 8)
@@ -165,7 +180,7 @@ func (f *Inflater) endBlock() {
 	}
 	f.own, f.codes, f.state = nil, nil, atHeader
 	if f.last {
-		f.state, f.hold, f.bits = atEnd, 0, 0
+		f.state = atEnd
 	}
 }
 
@@ -176,6 +191,11 @@ func (s *step) storedLength() (bool, error) {
 	n, inverted := s.use(16), s.use(16)
 	if n != ^inverted&0xffff {
 		return true, ErrCorrupt
+	}
+	if n == 0 {
+		s.endBlock()
+		s.flushed = true
+		return true, nil
 	}
 	s.stored, s.state = int(n), inStored
 	return false, nil

@@ -25,7 +25,7 @@ func inflate(f *Inflater, stream []byte, piece, room int) ([]byte, error) {
 			if err != nil {
 				return out, err
 			}
-			if wrote < len(dst) && len(src) == 0 {
+			if wrote < len(dst) && read == 0 && len(src) == 0 {
 				break
 			}
 		}
@@ -137,6 +137,33 @@ func TestEnd(t *testing.T) {
 	}
 	if n, _, err := f.Inflate(make([]byte, 10), []byte("x")); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("behind the end: %d, %v", n, err)
+	}
+}
+
+// TestRest finds what is no part of the stream any more, behind a sync flush and
+// behind the end.
+func TestRest(t *testing.T) {
+	var ended bytes.Buffer
+	w, _ := flate.NewWriter(&ended, 5)
+	_, _ = w.Write([]byte("a1 LOGOUT\r\n"))
+	_ = w.Close()
+	for name, stream := range map[string][]byte{"a flush": Append(nil, []byte("a1 LOGOUT\r\n")), "the end": ended.Bytes()} {
+		for _, piece := range []int{1, 5, 1000} {
+			var f Inflater
+			var out []byte
+			behind := append(bytes.Clone(stream), "b1 NOOP\r\n"...)
+			dst := make([]byte, 100)
+			for !f.Flushed() {
+				n, read, err := f.Inflate(dst, behind[:min(piece, len(behind))])
+				if err != nil && err != io.EOF {
+					t.Fatal(err)
+				}
+				out, behind = append(out, dst[:n]...), behind[read:]
+			}
+			if rest := string(f.Rest()) + string(behind); string(out) != "a1 LOGOUT\r\n" || rest != "b1 NOOP\r\n" {
+				t.Errorf("%s, pieces of %d: %q, then %q", name, piece, out, rest)
+			}
+		}
 	}
 }
 
@@ -260,7 +287,7 @@ func BenchmarkInflate(b *testing.B) {
 					if src = src[read:]; err != nil {
 						b.Fatal(err)
 					}
-					if n == 0 && len(src) == 0 {
+					if n == 0 && read == 0 && len(src) == 0 {
 						break
 					}
 				}

@@ -56,8 +56,26 @@ for flush in (zlib.Z_PARTIAL_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH):
     ok(b"f FETCH 1:* BODY.PEEK[]")
     say(b"g IDLE\r\n"); assert line().startswith(b"+")
     say(b"DONE\r\n"); assert line().startswith(b"g OK")
-    say(b"h NOOP\r\ni NOOP\r\nj LOGOUT\r\n")
-    while not line().startswith(b"j OK"): pass
+    say(b"h NOOP\r\ni NOOP\r\n")
+    while not line().startswith(b"i OK"): pass
+    # The layer ends behind UNAUTHENTICATE, in both directions, and can begin anew.
+    for again in (False, True):
+        if again:
+            ok(b"l COMPRESS DEFLATE"); z = zlib.compressobj(level, zlib.DEFLATED, -15); d = zlib.decompressobj(-15)
+        last = z.compress(b"m UNAUTHENTICATE\r\n") + z.flush(zlib.Z_FINISH if again else flush)
+        s.sendall(last)
+        assert line().startswith(b"m OK")
+        z = d = None
+        ok(b"n NOOP"); ok(b"o LOGIN ada@example.org secret")
+    ok(b"p COMPRESS DEFLATE"); z = zlib.compressobj(level, zlib.DEFLATED, -15); d = zlib.decompressobj(-15)
+    if flush != zlib.Z_PARTIAL_FLUSH: # which has no end that could be told from what follows
+        s.sendall(z.compress(b"q UNAUTHENTICATE\r\n") + z.flush(flush) + b"r LOGIN bob@example.org secret\r\n")
+        assert line().startswith(b"q OK")
+        # What was decoded together with the last of the layer is plain.
+        kept = d.unused_data + kept if d.eof else kept
+        z = d = None
+        while not line().startswith(b"r OK"): pass
+        ok(b"s LOGOUT")
     s.close()
 print("done")
 `
@@ -159,6 +177,35 @@ func TestCompressBombs(t *testing.T) {
 			c.expect("b OK...")
 		}
 		c.conn.Close()
+	}
+}
+
+// TestCompressCut gives the session its input octet by octet, and in all pieces at
+// once: the layer begins and ends where it should.
+func TestCompressCut(t *testing.T) {
+	w := newServer(t, nil)
+	defer w.closeStore(t.Context())
+	text := compressedStage + string(deflate.Append(nil, []byte("s NOOP\r\nt UNAUTHENTICATE\r\n"))) +
+		"u LOGIN bob@example.org secret\r\nv LOGOUT\r\n"
+	got := w.hold(text, 1)
+	at := strings.Index(got, "r OK DEFLATE") + len("r OK DEFLATE is active from now on\r\n")
+	var in deflate.Inflater
+	plain, packed := make([]byte, 4096), []byte(got[at:])
+	var said string
+	for !strings.Contains(said, "signed out") || !in.Flushed() {
+		n, read, err := in.Inflate(plain, packed)
+		if err != nil {
+			t.Fatal(said, err)
+		}
+		said, packed = said+string(plain[:n]), packed[read:]
+	}
+	said += string(in.Rest()) + string(packed)
+	for _, want := range []string{"s OK", "t OK [CAPABILITY IMAP4rev1", "u OK [CAPABILITY IMAP4rev1", "* BYE", "v OK"} {
+		_, rest, ok := strings.Cut(said, want)
+		if !ok {
+			t.Fatalf("no %q in %q", want, said)
+		}
+		said = rest
 	}
 }
 

@@ -63,6 +63,7 @@ var probes = map[string][]probe{
 
 // withoutMailbox are the commands that name none.
 var withoutMailbox = []string{
+	"UNAUTHENTICATE",
 	"CAPABILITY", "NOOP", "LOGOUT", "ID", "STARTTLS", "AUTHENTICATE", "LOGIN", "ENABLE", "NAMESPACE", "IDLE", "COMPRESS", "COMPARATOR", "GETQUOTA", "CANCELUPDATE",
 	"CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "UID EXPUNGE", "SEARCH", "UID SEARCH", "SORT", "UID SORT",
 	"THREAD", "UID THREAD", "FETCH", "UID FETCH", "STORE", "UID STORE",

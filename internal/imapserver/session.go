@@ -53,9 +53,11 @@ type session struct {
 
 	draining <-chan struct{}
 	begun    time.Time // when the session began, by the wall clock
+	nobody   time.Time // since when nobody is signed in, while that is so
 	active   time.Time // when the last command ended: autologout counts from here
 
 	guesses, bad, badInRow int
+	badSignedIn            int // of bad, those up to the last UNAUTHENTICATE
 	tally                  tally
 }
 
@@ -69,7 +71,7 @@ func newSession(ctx context.Context, srv *Server, conn Conn) *session {
 		draining: conn.Draining(), begun: time.Now()}
 	s.link.conn = conn
 	s.link.trace = srv.trace.Open(conn.ID(), conn.Remote().Addr(), "")
-	s.active = s.begun
+	s.active, s.nobody = s.begun, s.begun
 	s.r = imapwire.NewReader(nil, srv.limits.Before, s.proceed)
 	s.w = imapwire.NewWriter(nil, nil)
 	s.acquire()
@@ -226,7 +228,7 @@ func (s *session) patience() time.Time {
 	if s.state != notAuthenticated {
 		return s.active.Add(l.Idle)
 	}
-	until := s.begun.Add(l.Login)
+	until := s.nobody.Add(l.Login)
 	if s.tally.commands == 0 {
 		return sooner(until, s.begun.Add(l.FirstCommand))
 	}
@@ -289,15 +291,7 @@ func (s *session) proceed() error {
 
 // finish lets go of everything and writes the line at the session's end.
 func (s *session) finish(end *ending) {
-	s.stopNotify()
-	s.deselect()
-	s.forgetMetadata()
-	s.letGo()
-	if s.account != nil {
-		s.srv.census.dismiss(s.account.ID())
-		s.account.Release()
-		s.account = nil
-	}
+	s.signOut()
 	s.release()
 	s.srv.count.ended.Of(end.reason).Add()
 	s.log.LogAttrs(s.ctx, slog.LevelInfo, "session ended", append(s.attrs(),

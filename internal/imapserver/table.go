@@ -80,6 +80,7 @@ func commandTable() []spec {
 		{name: "AUTHENTICATE", states: notAuthenticated, do: (*session).authenticate},
 		{name: "LOGIN", states: notAuthenticated, do: (*session).login},
 
+		{name: "UNAUTHENTICATE", states: loggedIn, announce: "UNAUTHENTICATE", do: (*session).unauthenticate},
 		{name: "COMPRESS", states: loggedIn, reveals: true, announce: "COMPRESS=DEFLATE", do: (*session).compress},
 		{name: "ENABLE", states: loggedIn, reveals: true, announce: "ENABLE", do: (*session).enable},
 		{name: "SELECT", states: loggedIn, do: (*session).selectMailbox},

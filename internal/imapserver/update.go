@@ -89,7 +89,7 @@ func (s *session) countBad(isBad bool) *ending {
 	s.bad++
 	s.badInRow++
 	l := &s.srv.limits
-	if s.state == notAuthenticated && s.bad >= l.BadBefore || s.bad >= l.Bad || s.badInRow >= l.BadInRow {
+	if s.state == notAuthenticated && s.bad-s.badSignedIn >= l.BadBefore || s.bad >= l.Bad || s.badInRow >= l.BadInRow {
 		return &ending{reason: endBad, say: "too many bad commands"}
 	}
 	return nil

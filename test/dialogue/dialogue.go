@@ -71,6 +71,7 @@ const (
 	Await                      // S:
 	StartTLS                   // C starts TLS
 	StartDeflate               // C starts DEFLATE
+	EndDeflate                 // C ends DEFLATE
 	Connect                    // C connects
 	Hangup                     // C closes
 	Closed                     // S closes

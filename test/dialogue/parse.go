@@ -16,7 +16,7 @@ var (
 	// "C: text", "S2*: text", "C| literal line"
 	lineForm = regexp.MustCompile(`^([CS])([0-9]*)(:|\||=:|\*:|\?:|~:|-:)(?: (.*))?$`)
 	// "C2 starts TLS", "S closes"
-	verbForm = regexp.MustCompile(`^([CS])([0-9]*) (starts TLS|starts DEFLATE|connects|closes)$`)
+	verbForm = regexp.MustCompile(`^([CS])([0-9]*) (starts TLS|starts DEFLATE|ends DEFLATE|connects|closes)$`)
 	// "dovecot: why", "dovecot skips: why"
 	otherForm = regexp.MustCompile(`^([a-z]+)( skips)?: *(.*)$`)
 	// "dovecot S: text"
@@ -154,7 +154,7 @@ func (p *parser) lastAwait(client string) *Step {
 }
 
 func (p *parser) takeVerb(who, client, verb string) error {
-	action := map[string]Action{"Cstarts TLS": StartTLS, "Cstarts DEFLATE": StartDeflate, "Cconnects": Connect, "Ccloses": Hangup, "Scloses": Closed}
+	action := map[string]Action{"Cstarts TLS": StartTLS, "Cstarts DEFLATE": StartDeflate, "Cends DEFLATE": EndDeflate, "Cconnects": Connect, "Ccloses": Hangup, "Scloses": Closed}
 	do, ok := action[who+verb]
 	if !ok {
 		return p.errorf("only a client %s", verb)

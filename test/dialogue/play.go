@@ -119,6 +119,10 @@ func (p *player) step(ctx context.Context, i int, step *Step) error {
 		if err := c.startDeflate(); err != nil {
 			return p.failure(step.Line, err.Error())
 		}
+	case EndDeflate:
+		if err := c.endDeflate(); err != nil {
+			return p.failure(step.Line, err.Error())
+		}
 	case Hangup:
 		delete(p.clients, step.Client)
 		if err := c.conn.Close(); err != nil {
