@@ -53,6 +53,8 @@ func Programs() []Program {
 			Why: "real client: retrieval"},
 		{Name: "imapfilter", How: Installed, Packages: []string{"imapfilter"}, Binary: "/usr/bin/imapfilter",
 			Why: "real client: server-side sorting by script"},
+		{Name: "interimap", How: Installed, Packages: []string{"interimap"}, Binary: "/usr/bin/interimap",
+			Why: "real client: QRESYNC, both ways"},
 		{Name: "gsasl", How: Installed, Packages: []string{"gsasl"}, Binary: "/usr/bin/gsasl",
 			Why: "real client: an implementation of SASL that is not ours"},
 		{Name: "fetchmail", How: Unpacked, Packages: []string{"fetchmail"}, Binary: "usr/bin/fetchmail",
