@@ -15,8 +15,12 @@ import (
 	"postern/test/peer"
 )
 
-// testTimeout is how long one package's tests may take before go test ends them with a stack dump.
-const testTimeout = "15m"
+// testTimeout is how long one package's tests may take before go test ends them with a stack dump; in the long form, in
+// which a simulation of weeks runs under the race detector, it is longTimeout.
+const (
+	testTimeout = "15m"
+	longTimeout = "4h"
+)
 
 // outside are the packages that look at Postern from outside, as another process. The race detector would find
 // nothing in them; it is built into the Postern they start instead. Their results depend on more than Go files, so
@@ -42,9 +46,11 @@ func goTest(ctx context.Context, long bool, packages []string, summary *summary)
 			inner = append(inner, pkg)
 		}
 	}
-	common := []string{"test", "-json", "-vet=off", "-timeout=" + testTimeout}
-	if !long {
-		common = append(common, "-short")
+	common := []string{"test", "-json", "-vet=off"}
+	if long {
+		common = append(common, "-timeout="+longTimeout)
+	} else {
+		common = append(common, "-timeout="+testTimeout, "-short")
 	}
 	innerArgs, outerEnv := common, []string(nil)
 	if haveRace(ctx) {
