@@ -76,6 +76,7 @@ func serveControl(ctx context.Context, path string, in *instance) (stop func(), 
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withAdministrator,
 		ErrorLog:          slog.NewLogLogger(in.log.Handler(), slog.LevelWarn),
 	}
 	done := make(chan struct{})
@@ -132,8 +133,7 @@ func listenControl(path string) (net.Listener, error) {
 
 func answerControl(w http.ResponseWriter, r *http.Request, in *instance) {
 	name := r.PathValue("operation")
-	op, ok := operations[name]
-	if !ok {
+	if _, ok := operations[name]; !ok {
 		http.Error(w, "it knows no operation "+name, http.StatusNotFound)
 		return
 	}
@@ -165,7 +165,7 @@ func answerControl(w http.ResponseWriter, r *http.Request, in *instance) {
 		}
 		return control.Flush()
 	}
-	err = op(r.Context(), in, args, body, &answer{emit})
+	err = in.perform(r.Context(), name, args, body, &answer{emit})
 	last := answerLine{End: true}
 	if err != nil {
 		last = answerLine{Failed: err.Error(), Kind: mail.KindOf(err).String()}

@@ -129,13 +129,13 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 		imap: imapserver.New(imapserver.Options{
 			Accounts: s.pool, Log: s.log, Metrics: s.metrics, Limits: imapLimits(cfg), Version: version(), Metadata: &s.metadata,
 			Hostname: hostname(cfg), Finder: urlOwners{s.store.Directory(), rules}, Submitters: cfg.IMAP.Submitters,
-			People: people{s.store.Directory(), rules}, ACLAnyone: cfg.IMAP.ACLAnyone,
+			People: people{s.store.Directory(), rules}, ACLAnyone: cfg.IMAP.ACLAnyone, Granted: s.audit.granted,
 			Auth: auth.New(auth.Config{
 				Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
 				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),
 				Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
 				Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
-				Used: s.uses.used,
+				Used: s.uses.used, Watch: s.audit.signedIn,
 			}),
 			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}}, Census: &s.talk.census,
 		}),

@@ -37,6 +37,7 @@ type instance struct {
 	imports  *importer.Importer
 	guard    *guard.Guard              // with what was kept of it
 	metadata imapserver.ServerMetadata // as it is on the shelf
+	audit    *auditTrail               // nil: there is none
 
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
@@ -65,8 +66,12 @@ func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
+	trail, err := openAudit(context.Background(), cfg.Audit.File, st.Shelf(), log, metrics)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
 	in := &instance{
-		cfg: cfg, log: log, store: st, pool: pool, guard: watch,
+		cfg: cfg, log: log, store: st, pool: pool, guard: watch, audit: trail,
 		imports: importer.New(importer.Options{Pool: pool, Notes: importNotes{st.Shelf()}}),
 	}
 	in.rules.set(rulesOf(cfg))
@@ -148,7 +153,7 @@ const closeTimeout = 30 * time.Second
 func (in *instance) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	return errors.Join(in.pool.Close(ctx), in.keepGuard(ctx), in.store.Close())
+	return errors.Join(in.pool.Close(ctx), in.keepGuard(ctx), in.store.Close(), in.audit.close())
 }
 
 // becomeOwner makes a command that root runs take on the owner of the data

@@ -91,7 +91,7 @@ func operateHere(ctx context.Context, cfg config.Config, name string, args any, 
 	if body == nil {
 		body = bytes.NewReader(nil)
 	}
-	return errors.Join(operations[name](ctx, in, line, body, &answer{each}), in.close())
+	return errors.Join(in.perform(ctx, name, line, body, &answer{each}), in.close())
 }
 
 // printing writes what an operation says to the terminal.

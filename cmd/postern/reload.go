@@ -51,6 +51,13 @@ func (s *server) reload(reread func() (config.Config, error)) error {
 	if _, err := netserver.NewCertificates(time.Now, pair); err != nil {
 		return err
 	}
+	if (cfg.Audit.File == "") != (s.inForce.Audit.File == "") {
+		s.log.Warn("audit.file is turned on and off at start only: restart to change that")
+		cfg.Audit = s.inForce.Audit
+	}
+	if err := s.audit.reopen(cfg.Audit.File); err != nil {
+		return err
+	}
 	if err := s.listen(cfg); err != nil {
 		return err
 	}

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"postern/internal/auth"
-	"postern/internal/mail"
 	"postern/internal/observe"
 	"postern/internal/store"
 )
@@ -28,17 +26,7 @@ const saltKeyName = "auth/salt-key"
 
 // openScram reads the key or makes one, and looks at the accounts.
 func openScram(ctx context.Context, s store.Store) (*scramState, error) {
-	key := make([]byte, 32)
-	rand.Read(key) // never fails: crypto/rand ends the program rather
-	_, err := s.Shelf().Put(ctx, saltKeyName, key, 0, time.Time{})
-	if errors.Is(err, store.ErrStale) { // there is one
-		var v store.Value
-		v, err = s.Shelf().Get(ctx, saltKeyName)
-		key = v.Data
-	}
-	if err == nil && len(key) != 32 {
-		err = mail.Errorf(mail.Corrupt, "the key for salts has %d octets", len(key))
-	}
+	key, err := shelfKey(ctx, s.Shelf(), saltKeyName)
 	state := &scramState{saltKey: key}
 	return state, errors.Join(err, state.look(ctx, s.Directory()))
 }

@@ -241,6 +241,9 @@ func (a *Authenticator) verifyApp(ctx context.Context, try *Attempt, entry Entry
 			found = &list[i]
 		}
 	}
+	if found != nil {
+		try.App = found.Name
+	}
 	switch {
 	case entry.Account == 0:
 		try.Result = UnknownUser

@@ -142,7 +142,7 @@ func TestLogin(t *testing.T) {
 			t.Errorf("%s: %+v, %v", user, id, err)
 		}
 	}
-	want := Attempt{Time: f.now, Peer: peer, Mechanism: "LOGIN command", User: "ada@example.org", Account: 1, Result: Accepted}
+	want := Attempt{Time: f.now, Peer: peer, Mechanism: "LOGIN command", User: "ada@example.org", Account: 1, Result: Accepted, Given: "ＡＤＡ@example.org"}
 	if got := f.last(); got != want {
 		t.Errorf("told %+v, want %+v", got, want)
 	}

@@ -88,6 +88,8 @@ type Attempt struct {
 	Account   mail.AccountID // 0 if there is none
 	Result    Result
 	Verdict   string // the guard's, "" if it was not asked
+	Given     string // what was given as a name, whatever it was: people type passwords there, so it is not for a log
+	App       string // the name of the app password that was given; "" if it was none
 }
 
 // Config is what an Authenticator needs. Directory is a must.
@@ -414,6 +416,7 @@ func (a *Authenticator) rehash(ctx context.Context, entry Entry, prepared string
 // logged: people type passwords there.
 func (a *Authenticator) report(ctx context.Context, try Attempt, user string, err error) {
 	a.results.Of(string(try.Result)).Add()
+	try.Given = user
 	attrs := []slog.Attr{observe.Session(try.Peer.Session), observe.Remote(try.Peer.Remote),
 		slog.String(observe.KeyMechanism, try.Mechanism), slog.String(observe.KeyReason, string(try.Result))}
 	if try.Verdict != "" {

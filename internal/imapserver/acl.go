@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"net/netip"
 	"strings"
 
 	"postern/internal/imapwire"
@@ -47,7 +48,30 @@ func (s *session) grant(name, identifier string, op mail.RightsOp, rights mail.R
 	if who == mail.Anyone && !negative && op != mail.RemoveRights && rights != 0 && !s.srv.aclAnyone {
 		return mail.Errorf(mail.NotPermitted, "mailboxes here are not shared with everybody") // RFC 4314 6
 	}
-	return mailbox.Grant(s.ctx, who, negative, op, rights)
+	if err := mailbox.Grant(s.ctx, who, negative, op, rights); err != nil {
+		return err
+	}
+	if s.srv.granted != nil {
+		s.srv.granted(s.ctx, Grant{
+			Session: s.conn.ID(), Remote: s.conn.Remote(), Account: s.account.ID(), User: s.user,
+			Mailbox: name, Identifier: identifier, Rights: rightsSign[op] + rights.String(),
+		})
+	}
+	return nil
+}
+
+// rightsSign is how SETACL writes an operation (RFC 4314 3.1).
+var rightsSign = [...]string{mail.SetRights: "", mail.AddRights: "+", mail.RemoveRights: "-"}
+
+// Grant is a change of an access control list by a client.
+type Grant struct {
+	Session string
+	Remote  netip.AddrPort
+	Account mail.AccountID // who did it
+	User    string         // the same, by the name of the account
+
+	Mailbox, Identifier string // as the client named them
+	Rights              string // as SETACL has them, "" for DELETEACL
 }
 
 // grantee says whom an identifier means.

@@ -57,6 +57,8 @@ type Options struct {
 
 	// ACLAnyone lets owners share their mailboxes with "anyone".
 	ACLAnyone bool
+	// Granted is told of every change that SETACL and DELETEACL made. It must be quick. nil is nobody.
+	Granted func(context.Context, Grant)
 }
 
 // Server is what all IMAP conversations of a process share. Make one with New;
@@ -77,6 +79,7 @@ type Server struct {
 	submitters []string
 
 	aclAnyone bool // mailboxes may be shared with "anyone"
+	granted   func(context.Context, Grant)
 
 	count counters
 
@@ -135,7 +138,7 @@ func New(o Options) *Server {
 		o.Census = new(Census)
 	}
 	s := &Server{
-		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, log: o.Log, trace: o.Transcripts,
+		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, granted: o.Granted, log: o.Log, trace: o.Transcripts,
 		limits: o.Limits.withDefaults(), masks: o.Masks, census: o.Census,
 		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),

@@ -25,6 +25,7 @@ type Config struct {
 	Limits    Limits    `toml:"limits" doc:"How much one client may ask for. They are there against attacks and runaway programs; a server with ordinary clients needs no other ones."`
 	Store     Store     `toml:"store" doc:"The embedded store."`
 	Log       Log       `toml:"log" doc:"The log, on standard error."`
+	Audit     Audit     `toml:"audit" doc:"The record of who signed in, who was refused and why, and who changed what."`
 	Control   Control   `toml:"control" doc:"The socket by which the postern commands reach a running server."`
 }
 
@@ -126,6 +127,11 @@ type Store struct {
 type Log struct {
 	Format string `toml:"format" doc:"\"auto\", \"text\" or \"json\". Auto is text; where systemd takes it to the journal, without the time and with the level as journalctl -p knows it."`
 	Level  string `toml:"level" doc:"\"debug\", \"info\", \"warn\" or \"error\"."`
+}
+
+// Audit is the audit trail.
+type Audit struct {
+	File string `toml:"file" doc:"File that records are added to, one JSON object to a line (docs/audit.md). SIGHUP opens it anew, for logrotate. Empty: none are kept; sign-ins are in the log all the same."`
 }
 
 // Control is the control socket.
