@@ -171,7 +171,7 @@ func (r *reader) table(root reflect.Value, key []string, line int) (reflect.Valu
 	if !ok {
 		return reflect.Value{}, ""
 	}
-	if isListeners(v) {
+	if isTables(v) {
 		r.mistake(line, "%s may be given several times: write [[%s]]", path, path)
 		return reflect.Value{}, ""
 	}
@@ -190,15 +190,15 @@ func (r *reader) arrayTable(root reflect.Value, key []string, line int) (reflect
 	if !ok {
 		return reflect.Value{}, ""
 	}
-	if !isListeners(v) {
+	if !isTables(v) {
 		r.mistake(line, "%s is given once: write [%s]", path, path)
 		return reflect.Value{}, ""
 	}
-	if _, given := r.seen[path]; !given { // the file's listeners take the place of the defaults
+	if _, given := r.seen[path]; !given { // the file's tables take the place of the defaults
 		v.SetLen(0)
 		r.seen[path] = line
 	}
-	v.Set(reflect.Append(v, reflect.ValueOf(listenerDefault())))
+	v.Set(reflect.Append(v, elementDefault(v.Type().Elem())))
 	at := fmt.Sprintf("%s[%d]", path, v.Len()-1)
 	r.lines[at] = line
 	return v.Index(v.Len() - 1), at
@@ -220,12 +220,12 @@ func (r *reader) keyValue(p *unstable.Parser, table reflect.Value, path string, 
 	full := join(path, key...)
 	r.once(full, line)
 	r.lines[full] = line
-	if isListeners(v) && value.Kind == unstable.Array && value.Child() == nil {
+	if isTables(v) && value.Kind == unstable.Array && value.Child() == nil {
 		v.SetLen(0) // imaps = []: none
 		r.seen[full] = line
 		return
 	}
-	if v.Kind() == reflect.Struct || isListeners(v) {
+	if v.Kind() == reflect.Struct || isTables(v) {
 		r.mistake(line, "%s is a table: write [%s] or [[%s]]", full, full, full)
 		return
 	}
@@ -309,7 +309,23 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-func isListeners(v reflect.Value) bool { return v.Type() == reflect.TypeFor[[]Listener]() }
+// isTables reports whether a setting is an array of tables: [[name]], any number of times.
+func isTables(v reflect.Value) bool {
+	return v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct
+}
+
+// elementDefault is what a table of an array starts from.
+func elementDefault(t reflect.Type) reflect.Value {
+	if d, ok := elementDefaults[t]; ok {
+		return reflect.ValueOf(d())
+	}
+	return reflect.Zero(t)
+}
+
+// elementDefaults are those that are not zero.
+var elementDefaults = map[reflect.Type]func() any{
+	reflect.TypeFor[Listener](): func() any { return listenerDefault() },
+}
 
 // set gives v the value of the node, or says what was expected.
 func set(v reflect.Value, n *unstable.Node) error {

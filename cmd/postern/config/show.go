@@ -40,7 +40,7 @@ func (s *shower) table(path string, v, defaults reflect.Value) {
 	for i := range t.NumField() {
 		tag, kind := t.Field(i).Tag, t.Field(i).Type
 		name := tag.Get("toml")
-		if name == "-" || kind.Kind() == reflect.Struct || isListeners(v.Field(i)) {
+		if name == "-" || kind.Kind() == reflect.Struct || isTables(v.Field(i)) {
 			continue
 		}
 		s.comment(tag.Get("doc"))
@@ -55,8 +55,8 @@ func (s *shower) table(path string, v, defaults reflect.Value) {
 		name := join(path, tag.Get("toml"))
 		switch {
 		case tag.Get("toml") == "-":
-		case isListeners(v.Field(i)):
-			s.listeners(name, tag.Get("doc"), v.Field(i), defaults.Field(i))
+		case isTables(v.Field(i)):
+			s.tables(name, tag.Get("doc"), v.Field(i), defaults.Field(i))
 		case t.Field(i).Type.Kind() == reflect.Struct:
 			s.printf("\n")
 			s.comment(tag.Get("doc"))
@@ -66,7 +66,7 @@ func (s *shower) table(path string, v, defaults reflect.Value) {
 	}
 }
 
-func (s *shower) listeners(name, doc string, list, defaults reflect.Value) {
+func (s *shower) tables(name, doc string, list, defaults reflect.Value) {
 	s.printf("\n")
 	s.comment(doc)
 	if list.Len() == 0 {
@@ -77,10 +77,13 @@ func (s *shower) listeners(name, doc string, list, defaults reflect.Value) {
 			s.printf("\n")
 		}
 		s.printf("[[%s]]\n", name)
-		base := reflect.ValueOf(listenerDefault())
+		base := elementDefault(list.Type().Elem())
 		v := list.Index(i)
 		for f := range v.NumField() {
 			tag := v.Type().Field(f).Tag
+			if tag.Get("toml") == "-" {
+				continue
+			}
 			if i == 0 {
 				s.comment(tag.Get("doc"))
 			}
