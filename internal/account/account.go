@@ -35,6 +35,8 @@ type Account struct {
 	infos atomic.Pointer[[]Info]   // nil: make anew
 	names atomic.Pointer[[]string] // subscriptions
 
+	rules knownRules // guarded by Pool.keeping
+
 	saveAfter int // the committer's own: a save failed, try again when the tail has so many bytes
 }
 

@@ -42,6 +42,7 @@ type world struct {
 	mem   *storetest.Mem
 	clock *clock
 	pool  *Pool
+	rules func(context.Context, mail.AccountID) (Rules, error) // of pools made from now on
 }
 
 func newWorld(t testing.TB) *world {
@@ -59,7 +60,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) newPool(s store.Store) *Pool {
-	return NewPool(s, Options{Now: w.clock.Now, Every: -1})
+	return NewPool(s, Options{Now: w.clock.Now, Every: -1, Rules: w.rules})
 }
 
 // check goes over the store.

@@ -26,7 +26,7 @@ func (p *Pool) Housekeep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return mail.Wrap(ctx.Err(), mail.Canceled, "given up")
 		}
-		if err := a.purge(ctx); err != nil {
+		if err := a.tidy(ctx); err != nil {
 			failed = errors.Join(failed, err)
 		}
 		a.dropRows(ctx)

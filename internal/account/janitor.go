@@ -29,11 +29,37 @@ type janitor struct {
 type glance struct {
 	head   mail.ModSeq
 	oldest int64 // as in root
+
+	expireAt   int64  // unix second before which nothing expires; 0 is not known
+	generation uint64 // of the rules that say so
 }
 
-// purge frees what an open account holds no longer.
-func (a *Account) purge(ctx context.Context) error {
-	due := a.pool.o.Now().Add(-a.pool.o.ExpungeHold).Unix()
+// tidy frees what an open account holds no longer, and expunges what has been long enough in Trash.
+func (a *Account) tidy(ctx context.Context) error {
+	now := a.pool.o.Now()
+	a.mu.RLock()
+	oldest := a.model.oldest()
+	a.mu.RUnlock()
+	purge := oldest != 0 && oldest <= now.Add(-a.pool.o.ExpungeHold).Unix()
+	expire := a.pool.o.Rules != nil
+	if !purge && !expire {
+		return nil
+	}
+	rules, err := a.knowRules(ctx)
+	if err != nil {
+		return err
+	}
+	if purge {
+		err = a.purge(ctx, rules.due(now))
+	}
+	if expire && err == nil && rules.expireAt <= now.Unix() {
+		rules.expireAt, err = a.expire(ctx, rules.Rules)
+	}
+	return err
+}
+
+// purge frees what was expunged no later than due.
+func (a *Account) purge(ctx context.Context, due int64) error {
 	a.mu.RLock()
 	var boxes []*mailbox
 	for _, box := range a.model.boxes {
@@ -168,9 +194,8 @@ func (p *Pool) visitOthers(ctx context.Context) error {
 			continue // housekeeping has been there
 		}
 		g, err := p.glanceAt(ctx, id, was[id])
-		if err == nil && g.oldest != 0 && g.oldest <= due {
-			err = p.visit(ctx, id, func(a *Account) error { return a.purge(ctx) })
-			g = glance{} // look again
+		if err == nil && (g.oldest != 0 && g.oldest <= due || p.mayExpire(&g, now)) {
+			g, err = p.tidyClosed(ctx, id, g)
 		}
 		if err != nil {
 			failed = errors.Join(failed, err)
@@ -179,6 +204,41 @@ func (p *Pool) visitOthers(ctx context.Context) error {
 		p.janitor.known[id] = g
 	}
 	return failed
+}
+
+// mayExpire reports whether something in an account that is not open may have been long enough where it is. What came there
+// since the account was last visited came later.
+func (p *Pool) mayExpire(g *glance, now time.Time) bool {
+	return p.o.Rules != nil && (g.expireAt <= now.Unix() || g.generation != p.generation.Load())
+}
+
+// tidyClosed is tidy for an account that is not open, and gives what it looks like afterwards.
+func (p *Pool) tidyClosed(ctx context.Context, id mail.AccountID, g glance) (glance, error) {
+	now := p.o.Now()
+	generation := p.generation.Load()
+	rules, err := p.rulesOf(ctx, id)
+	if err != nil {
+		return glance{}, err
+	}
+	due := rules.due(now)
+	if len(rules.Expire) == 0 {
+		g.expireAt = never
+	} else if g.generation != generation {
+		g.expireAt = 0
+	}
+	g.generation = generation
+	if (g.oldest == 0 || g.oldest > due) && g.expireAt > now.Unix() { // it is kept longer than others
+		return g, nil
+	}
+	next := glance{expireAt: g.expireAt, generation: generation} // without a head: look again
+	err = p.visit(ctx, id, func(a *Account) error {
+		err := a.purge(ctx, due)
+		if err == nil {
+			next.expireAt, err = a.expire(ctx, rules)
+		}
+		return err
+	})
+	return next, err
 }
 
 // glanceAt says since when an account holds expunged mail: from what is
@@ -190,7 +250,7 @@ func (p *Pool) glanceAt(ctx context.Context, id mail.AccountID, was glance) (gla
 	if err != nil || was.head == head && head != 0 {
 		return was, err
 	}
-	now := glance{head: head}
+	now := glance{head: head, expireAt: was.expireAt, generation: was.generation}
 	var saved mail.ModSeq
 	enough := errors.New("the root page comes first")
 	err = acc.Heads(ctx, func(h store.Head) error {

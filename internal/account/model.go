@@ -89,6 +89,9 @@ type mailbox struct {
 	uids       mail.UIDSet // of rows, while uidsKnown
 	uidsKnown  bool
 
+	// No message came into the mailbox before, in unix seconds; 0 is not known. See expire.go.
+	oldestSaved int64
+
 	purged bool // deleted and without rows: nothing is left of it
 
 	selections map[*Selection]struct{}

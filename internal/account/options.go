@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -15,6 +16,10 @@ type Options struct {
 	// ExpungeHold is how long an expunged message stays readable for sessions
 	// that still show it. 24 hours.
 	ExpungeHold time.Duration
+
+	// Rules gives the rules for an account's mail; nil are none. It is asked by housekeeping, and each
+	// answer may be used for ten minutes unless Pool.NewRules is called.
+	Rules func(context.Context, mail.AccountID) (Rules, error)
 
 	// Linger is how long an account that nobody holds stays in memory. 5 minutes.
 	Linger time.Duration

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/internal/mail"
@@ -26,9 +27,11 @@ type Pool struct {
 	followers map[<-chan struct{}]*follower
 	closed    bool
 
-	keeping   sync.Mutex // held by Housekeep
-	janitor   janitor    // guarded by keeping
-	forgetAll bool       // tests: forget as much log as may be forgotten
+	keeping    sync.Mutex    // held by Housekeep
+	janitor    janitor       // guarded by keeping
+	generation atomic.Uint64 // of Options.Rules
+
+	forgetAll bool // tests: forget as much log as may be forgotten
 }
 
 // NewPool makes a Pool over s, which it does not close.

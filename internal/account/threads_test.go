@@ -134,7 +134,7 @@ func TestThreadsOutlive(t *testing.T) {
 	expungeAll(t, sent, set(1, 2))
 	sent.Close()
 	w.clock.Add(48 * 3600e9)
-	if err := a.purge(t.Context()); err != nil {
+	if err := a.tidy(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	a.Release()
