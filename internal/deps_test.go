@@ -27,6 +27,7 @@ const house = `
 	1  imapwire        IMAP grammar both ways
 	1  view            what one client has been told
 	1  search          does this message match
+	1  search/terms    segments of the text index: read, write, merge
 	1  auth            who is this
 	1  deflate         compression as it arrives, for COMPRESS
 	1  guard           which tries to sign in are looked at
@@ -80,6 +81,7 @@ type importException struct{ from, to, reason string }
 var importExceptions = []importException{
 	{"store/embedded", "store/storetest", "tests only: a driver is tested by the suite beside it"},
 	{"store/cluster", "store/storetest", "tests only: a driver is tested by the suite beside it"},
+	{"search", "search/terms", "tests only: what an index says must agree with what a search finds"},
 	{"bench", "imapserver", "tests only: a load generator wants a server"},
 	{"bench", "lmtpserver", "tests only: a load generator wants a server"},
 }

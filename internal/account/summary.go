@@ -264,6 +264,15 @@ func (m *Summary) Shape() (*message.Summary, error) {
 	return s, nil
 }
 
+// Parsed is Shape with the message's envelope, which is all that searching looks at.
+func (m *Summary) Parsed() (*message.Summary, error) {
+	s, err := m.Shape()
+	if err != nil {
+		return nil, err
+	}
+	return s, imapwire.ReadEnvelope(m.envelope, &s.Envelope)
+}
+
 // part reads what appendPart wrote. The part lies between start and end.
 func (d *decoder) part(start, end int64, depth int, parts *int) *message.Part {
 	p := &message.Part{}

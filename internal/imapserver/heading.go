@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"postern/internal/account"
+	"postern/internal/imapwire"
 	"postern/internal/mail"
-	"postern/internal/message"
 	"postern/internal/search"
 )
 
@@ -119,47 +119,20 @@ func readHeading(m *account.Summary, needs search.Fields, h *search.Heading) err
 // readEnvelopeHeading reads what is needed off an envelope, from its beginning on
 // as far as that takes.
 func readEnvelopeHeading(wire []byte, needs search.Fields, h *search.Heading) error {
-	r := envelopeReader{rest: wire}
-	r.open()
-	r.skip() // date
-	r.textIf(needs&search.FieldSubject != 0, &h.Subject)
+	r := imapwire.NewEnvelopeReader(wire)
+	r.Skip() // date
+	r.TextIf(needs&search.FieldSubject != 0, &h.Subject)
 	if needs&^(search.FieldSubject|search.FieldSent|search.FieldReferences) != 0 {
-		r.firstIf(needs&search.FieldFrom != 0, &h.From)
-		r.skip() // sender
-		r.skip() // reply-to
-		r.firstIf(needs&search.FieldTo != 0, &h.To)
-		r.firstIf(needs&search.FieldCc != 0, &h.Cc)
+		r.FirstIf(needs&search.FieldFrom != 0, &h.From)
+		r.Skip() // sender
+		r.Skip() // reply-to
+		r.FirstIf(needs&search.FieldTo != 0, &h.To)
+		r.FirstIf(needs&search.FieldCc != 0, &h.Cc)
 	}
 	if needs&(search.FieldInReplyTo|search.FieldMessageID) != 0 {
-		r.skip() // bcc
-		r.textIf(needs&search.FieldInReplyTo != 0, &h.InReplyTo)
-		r.textIf(needs&search.FieldMessageID != 0, &h.MessageID)
+		r.Skip() // bcc
+		r.TextIf(needs&search.FieldInReplyTo != 0, &h.InReplyTo)
+		r.TextIf(needs&search.FieldMessageID != 0, &h.MessageID)
 	}
-	if r.failed {
-		return mail.Errorf(mail.Corrupt, "an envelope cannot be read")
-	}
-	return nil
-}
-
-func (r *envelopeReader) textIf(wanted bool, dst *string) {
-	if !wanted {
-		r.skip()
-		return
-	}
-	*dst = r.text().Value
-}
-
-// firstIf reads the first address of a list and passes over the others.
-func (r *envelopeReader) firstIf(wanted bool, dst *message.Address) {
-	if r.space(); !wanted || len(r.rest) < 2 || r.rest[0] != '(' {
-		r.skip()
-		return
-	}
-	list := r.rest
-	r.open()
-	*dst = r.address()
-	if !r.failed {
-		r.rest = list
-		r.skip()
-	}
+	return r.Err()
 }

@@ -247,11 +247,7 @@ var _ search.Source = (*searchSource)(nil)
 
 // Summary gives the message's Summary, its envelope included.
 func (s *searchSource) Summary(context.Context) (*message.Summary, error) {
-	sum, err := s.stored.Shape()
-	if err != nil {
-		return nil, err
-	}
-	return sum, readEnvelope(s.stored.Envelope(), &sum.Envelope)
+	return s.stored.Parsed()
 }
 
 // Body opens the message.

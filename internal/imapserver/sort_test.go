@@ -32,7 +32,7 @@ func TestEnvelopeHeading(t *testing.T) {
 			InReplyTo: field.Draw(t, "in-reply-to"), MessageID: field.Draw(t, "message-id"),
 		})
 		var whole message.Envelope
-		if err := readEnvelope(wire, &whole); err != nil {
+		if err := imapwire.ReadEnvelope(wire, &whole); err != nil {
 			t.Fatal(err)
 		}
 		needs := search.Fields(rapid.IntRange(0, 255).Draw(t, "needs"))

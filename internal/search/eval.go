@@ -98,7 +98,9 @@ func (e *Evaluator) Match(ctx context.Context, r *Row, s Source) (bool, error) {
 	e.givenUp()
 	clear(e.sent)
 	clear(e.field)
-	clear(e.text)
+	for i := range e.text {
+		e.text[i] = e.known(e.program.text[i].lookup)
+	}
 	a := e.ask(&e.program.root)
 	if a == Unknown && e.err == nil {
 		a = e.readText()
@@ -140,6 +142,12 @@ func (e *Evaluator) ask(n *node) Answer {
 		return all
 	}
 	if e.source == nil || e.err != nil {
+		switch n.kind {
+		case isField:
+			return e.known(e.program.field[n.key].lookup)
+		case isText:
+			return e.known(e.program.text[n.key].lookup)
+		}
 		return Unknown
 	}
 	switch n.kind {
@@ -156,6 +164,9 @@ func (e *Evaluator) ask(n *node) Answer {
 		return answer(*e.thread == n.thread)
 	case isField:
 		known := &e.field[n.key]
+		if *known == Unknown {
+			*known = e.known(e.program.field[n.key].lookup)
+		}
 		if *known == Unknown {
 			*known = e.askField(&e.program.field[n.key])
 		}

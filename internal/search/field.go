@@ -118,17 +118,20 @@ func (e *Evaluator) askExactly(k *fieldKey) Answer {
 	return No
 }
 
-// inAddress looks for text in the parts of an address: its name, its route, and
-// mailbox@host.
+// inAddress looks for text in the parts of an address.
 func (e *Evaluator) inAddress(n *needle, a *message.Address) bool {
-	if e.contains(n, message.DecodeHeader(a.Name)) || e.contains(n, a.ADL) {
-		return true
+	name, route, address := partsOf(a)
+	return e.contains(n, name) || e.contains(n, route) || e.contains(n, address[:]...)
+}
+
+// partsOf gives the texts of an address that are looked at: its name, its route, and
+// mailbox@host in pieces.
+func partsOf(a *message.Address) (name, route string, address [3]string) {
+	address[0] = message.DecodeHeader(a.Mailbox)
+	if a.Host != "" { // else it is an address without domain, or a group's name
+		address[1], address[2] = "@", a.Host
 	}
-	mailbox := message.DecodeHeader(a.Mailbox)
-	if a.Host == "" {
-		return e.contains(n, mailbox) // an address without domain, or a group's name
-	}
-	return e.contains(n, mailbox, "@", a.Host)
+	return message.DecodeHeader(a.Name), a.ADL, address
 }
 
 // askHeader looks at the header itself.

@@ -46,6 +46,8 @@ type Program struct {
 	field []fieldKey
 	text  []textKey
 
+	lookups []Lookup
+
 	threads   bool // a key asks for the thread
 	collation mail.Collation
 	fuzzyText bool // a key on text is fuzzy
@@ -60,6 +62,8 @@ type sentKey struct {
 
 type fieldKey struct {
 	name   string
+	source string // the text as it was given
+	lookup int    // its place in Program.lookups; -1: none
 	kind   summaryField
 	needle needle
 	// exact says that the text must be found in the field as it is written; the
@@ -70,6 +74,8 @@ type fieldKey struct {
 
 type textKey struct {
 	header bool // TEXT: header fields count too
+	source string
+	lookup int
 	needle needle
 	fuzzy  *fuzzy
 }
@@ -120,6 +126,7 @@ func Compile(c mail.Criteria, env Env) (*Program, error) {
 	}
 	b.program.root = root
 	b.program.noteFuzzy(env.Relevancy)
+	b.program.noteLookups()
 	return b.program, nil
 }
 
@@ -305,7 +312,7 @@ func (b *builder) textNode(c *mail.Criteria) node {
 	if c.Text == "" {
 		return constant(Yes)
 	}
-	key := textKey{header: c.Op == mail.SearchText, needle: newNeedle(c.Text, b.env.Collation)}
+	key := textKey{header: c.Op == mail.SearchText, source: c.Text, needle: newNeedle(c.Text, b.env.Collation)}
 	if b.fuzzy {
 		key.fuzzy = newFuzzy(c.Text, b.env.Collation)
 	}
@@ -365,7 +372,7 @@ func (b *builder) rowNode(c *mail.Criteria) (node, error) {
 // newFieldKey prepares HEADER, and FROM, SUBJECT and the like, which are HEADER
 // with a name of their own.
 func newFieldKey(name, text string, by mail.Collation) fieldKey {
-	k := fieldKey{name: name, kind: keptIn(name), needle: newNeedle(text, by)}
+	k := fieldKey{name: name, source: text, kind: keptIn(name), needle: newNeedle(text, by)}
 	if k.kind.isAddresses() {
 		// A Summary has addresses taken apart: what only the written field has
 		// between the parts can only be found there.

@@ -13,6 +13,10 @@ import (
 type Row struct {
 	mail.Message
 	Recent bool // \Recent in this session
+
+	// Known is what an index says of the message, for each of Program.Lookups; nil if
+	// there is none.
+	Known []Answer
 }
 
 // Answer is what can be said of a message so far.

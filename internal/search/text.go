@@ -40,10 +40,15 @@ func (e *Evaluator) readPart(part *message.Part) (a Answer, done bool) {
 			return a, true
 		}
 	}
-	if len(part.Parts) > 0 || part.Type != "TEXT" && part.Type != "MESSAGE" {
+	if !hasText(part) {
 		return Unknown, false
 	}
 	return e.readContent(part.Text(e.body))
+}
+
+// hasText reports whether BODY and TEXT look at the content of a part itself.
+func hasText(part *message.Part) bool {
+	return len(part.Parts) == 0 && (part.Type == "TEXT" || part.Type == "MESSAGE")
 }
 
 // readHeader reads the fields of a header, each as a text of its own, name and

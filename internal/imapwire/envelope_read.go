@@ -1,4 +1,4 @@
-package imapserver
+package imapwire
 
 import (
 	"bytes"
@@ -8,12 +8,10 @@ import (
 	"postern/internal/message"
 )
 
-// readEnvelope reads an ENVELOPE as it is stored, in the form in which it goes
-// out, back into its parts: searching wants those. It is written by imapwire, so
-// what does not follow the grammar is mail.Corrupt.
-func readEnvelope(wire []byte, e *message.Envelope) error {
-	r := envelopeReader{rest: wire}
-	r.open()
+// ReadEnvelope reads what AppendEnvelope wrote back into its parts: searching wants
+// those. What does not follow the grammar is mail.Corrupt.
+func ReadEnvelope(wire []byte, e *message.Envelope) error {
+	r := NewEnvelopeReader(wire)
 	e.Date = r.text()
 	e.Subject = r.text()
 	for _, list := range []*[]message.Address{&e.From, &e.Sender, &e.ReplyTo, &e.To, &e.Cc, &e.Bcc} {
@@ -22,23 +20,38 @@ func readEnvelope(wire []byte, e *message.Envelope) error {
 	e.InReplyTo = r.text()
 	e.MessageID = r.text()
 	r.take(')')
-	if r.failed || len(r.rest) > 0 {
+	if len(r.rest) > 0 {
+		r.fail()
+	}
+	return r.Err()
+}
+
+// EnvelopeReader reads an envelope value by value, by the productions of RFC 9051 9.
+// Once it has failed it gives nothing.
+type EnvelopeReader struct {
+	rest   []byte
+	failed bool
+}
+
+// NewEnvelopeReader begins to read what AppendEnvelope wrote.
+func NewEnvelopeReader(wire []byte) EnvelopeReader {
+	r := EnvelopeReader{rest: wire}
+	r.open()
+	return r
+}
+
+// Err is mail.Corrupt if what was read is no envelope.
+func (r *EnvelopeReader) Err() error {
+	if r.failed {
 		return mail.Errorf(mail.Corrupt, "an envelope cannot be read")
 	}
 	return nil
 }
 
-// envelopeReader reads the productions of RFC 9051 9 that an envelope is made of.
-// Once it has failed it gives nothing.
-type envelopeReader struct {
-	rest   []byte
-	failed bool
-}
-
-func (r *envelopeReader) fail() { r.failed, r.rest = true, nil }
+func (r *EnvelopeReader) fail() { r.failed, r.rest = true, nil }
 
 // take reads one octet that must be c.
-func (r *envelopeReader) take(c byte) {
+func (r *EnvelopeReader) take(c byte) {
 	if len(r.rest) == 0 || r.rest[0] != c {
 		r.fail()
 		return
@@ -47,17 +60,17 @@ func (r *envelopeReader) take(c byte) {
 }
 
 // open reads the parenthesis before the first of several values.
-func (r *envelopeReader) open() { r.take('(') }
+func (r *EnvelopeReader) open() { r.take('(') }
 
 // space passes over the space between values.
-func (r *envelopeReader) space() {
+func (r *EnvelopeReader) space() {
 	if len(r.rest) > 0 && r.rest[0] == ' ' {
 		r.rest = r.rest[1:]
 	}
 }
 
 // none reads NIL if it is next.
-func (r *envelopeReader) none() bool {
+func (r *EnvelopeReader) none() bool {
 	rest, ok := bytes.CutPrefix(r.rest, []byte("NIL"))
 	if ok {
 		r.rest = rest
@@ -66,7 +79,7 @@ func (r *envelopeReader) none() bool {
 }
 
 // text reads an nstring.
-func (r *envelopeReader) text() message.Text {
+func (r *EnvelopeReader) text() message.Text {
 	r.space()
 	if r.none() {
 		return message.Text{}
@@ -75,7 +88,7 @@ func (r *envelopeReader) text() message.Text {
 }
 
 // str reads a quoted string or a literal.
-func (r *envelopeReader) str() string {
+func (r *EnvelopeReader) str() string {
 	if len(r.rest) > 0 && r.rest[0] == '"' {
 		return r.quoted()
 	}
@@ -83,7 +96,7 @@ func (r *envelopeReader) str() string {
 }
 
 // literal reads a literal and gives its octets, which are the envelope's own.
-func (r *envelopeReader) literal() []byte {
+func (r *EnvelopeReader) literal() []byte {
 	if len(r.rest) > 0 && r.rest[0] == '{' {
 		digits, rest, ok := bytes.Cut(r.rest[1:], []byte("}\r\n"))
 		n, err := strconv.ParseUint(string(digits), 10, 31)
@@ -96,7 +109,7 @@ func (r *envelopeReader) literal() []byte {
 	return nil
 }
 
-func (r *envelopeReader) quoted() string {
+func (r *EnvelopeReader) quoted() string {
 	text := make([]byte, 0, 64)
 	for i := 1; i < len(r.rest); i++ {
 		switch c := r.rest[i]; {
@@ -115,7 +128,7 @@ func (r *envelopeReader) quoted() string {
 }
 
 // addresses reads a list of addresses, or NIL.
-func (r *envelopeReader) addresses() []message.Address {
+func (r *EnvelopeReader) addresses() []message.Address {
 	r.space()
 	if r.none() {
 		return nil
@@ -131,7 +144,7 @@ func (r *envelopeReader) addresses() []message.Address {
 }
 
 // address reads one address.
-func (r *envelopeReader) address() message.Address {
+func (r *EnvelopeReader) address() message.Address {
 	r.take('(')
 	name, adl, mailbox, host := r.text(), r.text(), r.text(), r.text()
 	r.take(')')
@@ -145,9 +158,9 @@ func (r *envelopeReader) address() message.Address {
 	return a
 }
 
-// skip passes over the next value, whatever it is: NIL, a string or a list, and
+// Skip passes over the next value, whatever it is: NIL, a string or a list, and
 // takes no memory for it.
-func (r *envelopeReader) skip() {
+func (r *EnvelopeReader) Skip() {
 	r.space()
 	for depth := 0; !r.failed; {
 		switch {
@@ -174,7 +187,7 @@ func (r *envelopeReader) skip() {
 }
 
 // skipString passes over a quoted string or a literal.
-func (r *envelopeReader) skipString() {
+func (r *EnvelopeReader) skipString() {
 	if r.rest[0] != '"' {
 		r.literal()
 		return
@@ -189,4 +202,28 @@ func (r *envelopeReader) skipString() {
 		}
 	}
 	r.fail()
+}
+
+// TextIf reads an nstring, or passes over it.
+func (r *EnvelopeReader) TextIf(wanted bool, dst *string) {
+	if !wanted {
+		r.Skip()
+		return
+	}
+	*dst = r.text().Value
+}
+
+// FirstIf reads the first address of a list and passes over the others, or over all.
+func (r *EnvelopeReader) FirstIf(wanted bool, dst *message.Address) {
+	if r.space(); !wanted || len(r.rest) < 2 || r.rest[0] != '(' {
+		r.Skip()
+		return
+	}
+	list := r.rest
+	r.open()
+	*dst = r.address()
+	if !r.failed {
+		r.rest = list
+		r.Skip()
+	}
 }

@@ -1,0 +1,210 @@
+package terms
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// Needle is a string that is looked for.
+type Needle struct {
+	runs     []run
+	complete bool // the runs are all of it
+}
+
+// run is a stretch of a needle that is part of one run of the text.
+type run struct {
+	text       []byte
+	dense      bool
+	begun, end bool // the text's run begins and ends where this one does: something else stands beside it
+	grams      [][]byte
+}
+
+// NewNeedle prepares to look for a string, which is folded like the text. With
+// asciiOnly it is compared with the text in another way, and only the ASCII in it is certain to
+// stand in the folded text.
+func NewNeedle(folded []byte, asciiOnly bool) *Needle {
+	n := &Needle{}
+	asciiOnly = asciiOnly && !isASCII(folded) || !utf8.Valid(folded)
+	for i := 0; i < len(folded); {
+		is, size := classAt(folded[i:])
+		if is == between || asciiOnly && folded[i] >= utf8.RuneSelf {
+			i += size
+			continue
+		}
+		start := i
+		for i < len(folded) {
+			next, size := classAt(folded[i:])
+			if next != is || asciiOnly && folded[i] >= utf8.RuneSelf {
+				break
+			}
+			i += size
+		}
+		r := run{text: folded[start:i], dense: is == dense, begun: start > 0 && !asciiOnly, end: i < len(folded) && !asciiOnly}
+		for rest := r.text; ; {
+			k := gramLen(rest)
+			if k == 0 {
+				break
+			}
+			r.grams = append(r.grams, rest[:k])
+			_, size := classAt(rest)
+			rest = rest[size:]
+		}
+		n.runs = append(n.runs, r)
+	}
+	n.complete = len(n.runs) == 1 && len(n.runs[0].text) == len(folded)
+	return n
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// Selective reports whether the index knows anything of such a string: if not, every
+// message may contain it.
+func (n *Needle) Selective() bool { return len(n.runs) > 0 }
+
+// pattern is what the run looks like in a dictionary of words, where a 0 stands
+// before and after each.
+func (r *run) pattern() []byte {
+	p := make([]byte, 0, len(r.text)+2)
+	if r.begun {
+		p = append(p, 0)
+	}
+	p = append(p, r.text...)
+	if r.end {
+		p = append(p, 0)
+	}
+	return p
+}
+
+// Find adds to may the messages in whose texts of that field the string may be found,
+// and to sure, if it is not nil, those in which it certainly is.
+func (s *Segment) Find(n *Needle, field int, may, sure Set) error {
+	if !n.Selective() {
+		may.fill(s.Messages())
+		return nil
+	}
+	all := NewSet(s.Messages())
+	all.fill(s.Messages())
+	for i := range n.runs {
+		r := &n.runs[i]
+		found, certain := NewSet(s.Messages()), NewSet(s.Messages())
+		if err := s.findRun(r, byte(field)<<1, found, certain); err != nil {
+			return err
+		}
+		all.and(found)
+		if len(n.runs) == 1 && n.complete && sure != nil {
+			sure.Or(certain)
+		}
+	}
+	may.Or(all)
+	return nil
+}
+
+// findRun finds the messages that have a run. certain are those in which its text stands in one
+// piece.
+func (s *Segment) findRun(r *run, section byte, found, certain Set) error {
+	if !r.dense {
+		if err := s.scan(section, r.pattern(), func(*block) bool { return true }, certain); err != nil {
+			return err
+		}
+		found.Or(certain)
+		if r.begun && r.end && len(r.text) <= maxWord {
+			return nil // it is a word, and no other run
+		}
+	}
+	// Or it is part of a long run, or of one without spaces.
+	section |= 1
+	switch len(r.grams) {
+	case 0:
+		// Shorter than a gram: in any that has it. One that is a whole run stands for itself.
+		part := NewSet(s.Messages())
+		if err := s.scan(section, r.text, func(*block) bool { return true }, part); err != nil {
+			return err
+		}
+		found.Or(part)
+		certain.Or(part)
+	default:
+		var both Set
+		for i, g := range r.grams {
+			one := NewSet(s.Messages())
+			if err := s.exactly(section, g, one); err != nil {
+				return err
+			}
+			if i == 0 {
+				both = one
+			} else {
+				both.and(one)
+			}
+		}
+		found.Or(both)
+		if len(r.grams) == 1 && len(r.grams[0]) == len(r.text) {
+			certain.Or(both)
+		}
+	}
+	return nil
+}
+
+// exactly adds the messages that have the term.
+func (s *Segment) exactly(section byte, term []byte, to Set) error {
+	last := -1
+	for i := range s.blocks {
+		if b := &s.blocks[i]; b.section == section && bytes.Compare(b.first, term) <= 0 {
+			last = i
+		}
+	}
+	if last < 0 {
+		return nil
+	}
+	pattern := append(append([]byte{0}, term...), 0)
+	return s.scan(section, pattern, func(b *block) bool { return b == &s.blocks[last] }, to)
+}
+
+// scan adds the messages of the terms in which the pattern is found. Before and after
+// each term stands a 0.
+func (s *Segment) scan(section byte, pattern []byte, in func(*block) bool, to Set) error {
+	for i := range s.blocks {
+		b := &s.blocks[i]
+		if b.section != section || !in(b) {
+			continue
+		}
+		words, err := s.words(i)
+		if err != nil {
+			return err
+		}
+		var lists *listing
+		for at, term := 0, 0; ; {
+			hit := bytes.Index(words[at:], pattern)
+			if hit < 0 {
+				break
+			}
+			// As many terms end before the hit as there are zeros, less the first.
+			from := at + hit
+			if pattern[0] == 0 {
+				from++
+			}
+			term += bytes.Count(words[at:from], zero)
+			if lists == nil {
+				if lists, err = s.lists(b); err != nil {
+					return err
+				}
+			}
+			if !lists.add(term-1, to, s.Messages()) {
+				return ErrDamaged
+			}
+			end := bytes.IndexByte(words[from:], 0)
+			if end < 0 {
+				return ErrDamaged
+			}
+			at = from + end
+		}
+	}
+	return nil
+}
+
+var zero = []byte{0}
