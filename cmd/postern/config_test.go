@@ -110,6 +110,51 @@ group = "12345"
 	try(nil, "config", "check")
 }
 
+// TestConfigRules: what in a rule names nothing is refused with its line.
+func TestConfigRules(t *testing.T) {
+	dir := t.TempDir()
+	rules := file(t, filepath.Join(dir, "rules.toml"), `data = "`+dir+`"
+[[listen.imap]]
+address = "127.0.0.1:1143"
+[[imap.rules]]
+clients = ["*Outlook*", ""]
+hide = ["UIDPLUS", "AUTH=PLAIN", "UIDMINUS"]
+[[imap.rules]]
+listeners = ["127.0.0.1:1143", "127.0.0.1:1144", "listen.lmtp"]
+hello = ["00c0ffee00c0ffee", "t13d1516h2"]
+announce = ["XLIST", "X-ICEWARP-SERVER", "IDLE", "X Y"]
+behave = ["quiet-idle", "loud-idle"]
+[[imap.rules]]
+accounts = ["*@example.org"]
+`)
+	says := "postern: " + rules
+	refuses(t, postern(t, "", "--config", rules, "config", "check"), exitConfig,
+		says+`:5: imap.rules.clients: "" fits nothing: leave it out, or write "*"`,
+		says+`:6: imap.rules.hide: there is no capability "UIDMINUS" here`,
+		says+`:8: imap.rules.listeners: there is no listener "127.0.0.1:1144": write "listen.imaps", "listen.imap", or the address that one of them has in this file`,
+		says+`:8: imap.rules.listeners: there is no listener "listen.lmtp"`,
+		says+`:9: imap.rules.hello: "t13d1516h2" is no kind of hello`,
+		says+`:10: imap.rules.announce: "IDLE" is no name to announce`,
+		says+`:10: imap.rules.announce: "X Y" is no name to announce`,
+		says+`:11: imap.rules.behave: "loud-idle" is not one of ["delay-new-mail" "quiet-idle"]`,
+		says+`:12: imap.rules: the rule changes nothing: give it hide, announce or behave`)
+	file(t, rules, `data = "`+dir+`"
+[imap]
+known_clients = false
+[[imap.rules]]
+clients = ["*Outlook*"]
+hide = ["UIDPLUS"]
+[[imap.rules]]
+accounts = ["*@example.org"]
+behave = ["quiet-idle"]
+`)
+	shown := must(t, "", "--config", rules, "config", "show")
+	again := file(t, filepath.Join(dir, "again.toml"), shown)
+	if got := must(t, "", "--config", again, "config", "show"); got != shown {
+		t.Errorf("shown again it is\n%s\nfirst it was\n%s", got, shown)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"sreve"}, {}, {"serve", "--prot"}, {"account", "add"}, {"account", "add", "a@b", "password"}} {
 		if r := postern(t, "", args...); r.code != exitUsage || r.err == "" {

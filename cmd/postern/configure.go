@@ -2,13 +2,11 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"postern/cmd/postern/config"
 	"postern/internal/account"
-	"postern/internal/imapserver"
 	"postern/internal/netserver"
 )
 
@@ -58,19 +56,12 @@ func checkNames(cfg *config.Config, note func(setting, mistake string)) {
 			note("mailboxes."+m.key, fmt.Sprintf("%q: %s", m.name, err))
 		}
 	}
-	known := imapserver.Capabilities()
 	for _, name := range cfg.IMAP.DisabledCaps {
-		if !slices.ContainsFunc(known, func(k string) bool {
-			short, _, _ := strings.Cut(k, "=")
-			return strings.EqualFold(name, k) || strings.EqualFold(name, short) || k == "AUTH" && hasPrefixFold(name, "AUTH=")
-		}) {
-			note("imap.disabled_capabilities", fmt.Sprintf("there is no capability %q here: CAPABILITY tells what there is", name))
+		if !isCapability(name) {
+			note("imap.disabled_capabilities", noCapability(name))
 		}
 	}
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+	checkRules(cfg, note)
 }
 
 // checkMachine finds what the configuration names and this machine does not have.

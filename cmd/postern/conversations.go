@@ -137,7 +137,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 				Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
 				Used: s.uses.used, Watch: s.audit.signedIn,
 			}),
-			Masks: []imapserver.Mask{{Hide: cfg.IMAP.DisabledCaps}}, Census: &s.talk.census,
+			Rules: rulesFor(cfg), Census: &s.talk.census,
 		}),
 		lmtp: lmtpserver.New(lmtpserver.Options{
 			Hostname: hostname(cfg), Log: s.log, Deliverer: agent,

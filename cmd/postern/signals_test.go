@@ -103,7 +103,7 @@ func TestReload(t *testing.T) {
 	second := newCertificate(t, cert, key)
 	old := s.imap
 	s.imap = p[0]
-	settings := "[imap]\nmax_message = \"100 KiB\"\ndisabled_capabilities = [\"IDLE\"]\n[lmtp]\nmax_message = \"200 KiB\"\n[log]\nlevel = \"debug\"\n"
+	settings := "[imap]\nmax_message = \"100 KiB\"\ndisabled_capabilities = [\"IDLE\"]\n[lmtp]\nmax_message = \"200 KiB\"\n[log]\nlevel = \"debug\"\n[[imap.rules]]\naccounts = [\"ada@*\"]\nhide = [\"SORT\"]\n"
 	s.write(t, tlsTable+settings)
 	reload("configuration and certificates reread")
 	if got := serial(t, s.imaps); got.Cmp(second) != 0 || got.Cmp(first) == 0 {
@@ -111,7 +111,7 @@ func TestReload(t *testing.T) {
 	}
 	news := func() string { return signIn(t, s.imaps, "ada@example.org").do("CAPABILITY", "OK")[0] }
 	capabilities := news()
-	if !strings.Contains(capabilities, "APPENDLIMIT=102400") || strings.Contains(capabilities, " IDLE") {
+	if !strings.Contains(capabilities, "APPENDLIMIT=102400") || strings.Contains(capabilities, " IDLE") || strings.Contains(capabilities, " SORT ") {
 		t.Errorf("a new session has %s", capabilities)
 	}
 	dial(t, s.imap, true).do("LOGOUT", "OK")

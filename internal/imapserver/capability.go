@@ -79,40 +79,6 @@ func Capabilities() []string {
 // login: those it can use then, and ENABLE, whose presence some look for early.
 func announcedBefore(sp *spec) bool { return sp.states&notAuthenticated != 0 || sp.name == "ENABLE" }
 
-// Mask hides capabilities from some sessions: those that came through the
-// listener, of the user, and of the client it names, each "" for any. Clients
-// exist that misuse what they are told of (see docs/rfc-status.md); a masked
-// capability is not announced and cannot be enabled.
-type Mask struct {
-	Listener string   // a listener's setting, as "listen.imaps"
-	User     string   // an account's name
-	Client   string   // part of the "name" the client gives with ID, in any case
-	Hide     []string // capabilities, as they are announced; or what stands before their "="
-}
-
-// hidden reports whether a capability is masked in this session.
-func (s *session) hidden(capability string) bool {
-	name, _, _ := strings.Cut(capability, "=")
-	for i := range s.srv.masks {
-		m := &s.srv.masks[i]
-		if m.Listener != "" && m.Listener != s.conn.Setting() ||
-			m.User != "" && !strings.EqualFold(m.User, s.user) ||
-			m.Client != "" && !containsFold(s.client, m.Client) {
-			continue
-		}
-		for _, h := range m.Hide {
-			if strings.EqualFold(h, capability) || strings.EqualFold(h, name) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func containsFold(s, part string) bool {
-	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
-}
-
 // capabilities gives what this session may be told of now, in the order of
 // announcement.
 func (s *session) capabilities() []string {
@@ -142,7 +108,13 @@ func (s *session) capabilities() []string {
 	} else {
 		all = append(all, s.appendLimitCapability())
 	}
-	return slices.DeleteFunc(all, s.hidden)
+	all = slices.DeleteFunc(all, s.hidden)
+	if !before {
+		for _, r := range s.rules {
+			all = append(all, r.Announce...)
+		}
+	}
+	return all
 }
 
 // authCapabilities tells how one can sign in: not at all before TLS on a

@@ -57,7 +57,7 @@ func (s *session) push() error {
 // than until.
 func (s *session) rest(until time.Time) error {
 	s.release()
-	still := time.Now().Add(s.srv.limits.Still)
+	still := time.Now().Add(s.still())
 	wanted := s.news() | s.metadataNews() | serverDraining | sessionRevoked | mailboxClosed
 	if s.box != nil {
 		wanted |= mailboxChanged // what nobody takes would keep the session awake

@@ -20,6 +20,7 @@ type Limits struct {
 	Login        time.Duration // from the connection's beginning to its login
 	Idle         time.Duration // without a command, after login
 	Still        time.Duration // between two signs of life in IDLE
+	StillQuiet   time.Duration // the same for clients that each of them wakes
 	HeldBack     time.Duration // an expunge held back so long ends the session
 	Search       time.Duration // one SEARCH, SORT or THREAD may wait and work so long
 	SearchCPU    time.Duration // and may take so much of a processor's time
@@ -64,6 +65,7 @@ func DefaultLimits() Limits {
 		Login:        60 * time.Second,
 		Idle:         32 * time.Minute, // RFC 9051 5.4: at least 30; clients renew their IDLE every 29
 		Still:        2 * time.Minute,  // some NATs forget a connection after less than five
+		StillQuiet:   14 * time.Minute, // and some after fifteen
 		HeldBack:     12 * time.Hour,   // half of what expunged mail stays readable
 		Search:       time.Minute,
 		// Half of that: some gigabytes of text. Who takes more gets their answer from a
@@ -93,7 +95,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	for _, f := range []struct{ have, want *time.Duration }{
 		{&l.FirstCommand, &d.FirstCommand}, {&l.Command, &d.Command}, {&l.Login, &d.Login},
-		{&l.Idle, &d.Idle}, {&l.Still, &d.Still}, {&l.HeldBack, &d.HeldBack},
+		{&l.Idle, &d.Idle}, {&l.Still, &d.Still}, {&l.StillQuiet, &d.StillQuiet}, {&l.HeldBack, &d.HeldBack},
 		{&l.Search, &d.Search}, {&l.SearchCPU, &d.SearchCPU}, {&l.MessageWindow, &d.MessageWindow},
 	} {
 		if *f.have <= 0 {

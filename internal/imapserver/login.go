@@ -93,6 +93,7 @@ func (s *session) signIn(c *command, id auth.Identity) error {
 	s.app.Store(id.App)
 	s.accountID.Store(uint64(id.Account))
 	s.state = authenticated
+	s.findRules()
 	if err := s.conn.Authenticated(); err != nil {
 		return s.lost(err)
 	}

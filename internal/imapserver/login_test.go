@@ -53,28 +53,6 @@ func difference(want, got []string) (missing, extra []string) {
 	return missing, extra
 }
 
-func TestMask(t *testing.T) {
-	w := newWorld(t, func(o *Options) {
-		o.Masks = []Mask{
-			{Client: "outlook", Hide: []string{"IMAP4rev2", "APPENDLIMIT"}},
-			{User: "ada@example.org", Hide: []string{"IDLE"}},
-			{Listener: "tls", Hide: []string{"AUTH=LOGIN"}},
-		}
-	})
-	c := w.dial("tls")
-	c.ok("CAPABILITY", "* CAPABILITY IMAP4rev1 IMAP4rev2 ... AUTH=PLAIN")
-	c.ok(`ID ("name" "Microsoft Outlook" "version" "16")`, `* ID ("name" "Postern")`)
-	c.ok("CAPABILITY", "* CAPABILITY IMAP4rev1 SASL-IR ... AUTH=PLAIN")
-	tagged := c.ok("LOGIN ada@example.org secret")
-	for _, hidden := range []string{"IMAP4rev2", "APPENDLIMIT", " IDLE"} {
-		if strings.Contains(tagged, hidden) {
-			t.Errorf("%s is not hidden: %s", hidden, tagged)
-		}
-	}
-	c.ok("ENABLE IMAP4rev2 UTF8=ACCEPT", "* ENABLED UTF8=ACCEPT")
-	c.ok("ID NIL", `* ID ("name" "Postern" "version" "1.2")`)
-}
-
 func TestLogin(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, c := range []struct{ command, want string }{

@@ -9,7 +9,8 @@ import (
 
 // lsub is the command LSUB (RFC 3501 6.3.9): names subscribed to, whether there
 // are such mailboxes or not. A pattern that ends in "%" also names the levels
-// above those it does not match, as \Noselect.
+// above those it does not match, as \Noselect. What a mailbox is for is said here as
+// well: Outlook 2013 and 2016 look for it in LSUB.
 func (s *session) lsub(*command) error {
 	var args imapwire.ListArgs
 	if !s.r.ExpectLsubArgs(&args) {
@@ -21,6 +22,16 @@ func (s *session) lsub(*command) error {
 		return nil
 	}
 	levels := strings.HasSuffix(pattern.Text, "%")
+	boxes, err := s.mailboxesFor(args.Patterns)
+	if err != nil {
+		return err
+	}
+	uses := make(map[string]mail.SpecialUse)
+	for i := range boxes {
+		if boxes[i].Use != 0 {
+			uses[boxes[i].Name] = boxes[i].Use
+		}
+	}
 	subscribed := s.account.Subscriptions()
 	listed := make(map[string]bool, len(subscribed))
 	for _, name := range subscribed {
@@ -28,7 +39,7 @@ func (s *session) lsub(*command) error {
 	}
 	for _, name := range subscribed {
 		if pattern.Match(name) {
-			s.w.List(&imapwire.ListData{Lsub: true, Mailbox: name})
+			s.w.List(&imapwire.ListData{Lsub: true, Attributes: uses[name].Names(), Mailbox: name})
 			continue
 		}
 		if !levels {

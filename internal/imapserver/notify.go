@@ -172,7 +172,8 @@ func (s *session) overflow() {
 // command of its own expunges is that command's answer and told in any case.
 func (s *session) tellable(mayExpunge bool) view.Tellable {
 	if s.notify == nil {
-		return view.Tellable{Expunges: mayExpunge, Exists: true, Flags: true}
+		exists := !s.behaves(DelayNewMail) || s.cmd.spec != nil && s.cmd.spec.tellsNew
+		return view.Tellable{Expunges: mayExpunge, Exists: exists, Flags: true}
 	}
 	wants, removes := s.notify.selected, s.cmd.spec != nil && s.cmd.spec.removes
 	return view.Tellable{

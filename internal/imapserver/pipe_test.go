@@ -64,6 +64,7 @@ func (p *pipe) SetReadDeadline(t time.Time) error  { return nil }
 func (p *pipe) SetWriteDeadline(t time.Time) error { return nil }
 func (p *pipe) ID() string                         { return "PIPE" }
 func (p *pipe) Setting() string                    { return "pipe" }
+func (p *pipe) Listener() string                   { return "pipe" }
 func (p *pipe) Remote() netip.AddrPort             { return netip.AddrPort{} }
 func (p *pipe) Opened() time.Time                  { return time.Now() }
 func (p *pipe) TLS() *tls.ConnectionState          { return nil }

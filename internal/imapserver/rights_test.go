@@ -34,6 +34,7 @@ var probes = map[string][]probe{
 	"LIST": {{command: "LIST \"\" %s"}, {command: "LIST %s \"*\""}, {command: "LIST \"\" (%s Sent)"},
 		{command: "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" %s RETURN (CHILDREN STATUS (MESSAGES) MYRIGHTS METADATA (/private/comment))", prepare: "SUBSCRIBE %s"}},
 	"LSUB":   {{command: "LSUB \"\" %s"}, {command: "LSUB %s \"%%\"", prepare: "SUBSCRIBE %s/a/b"}},
+	"XLIST":  {{command: "XLIST \"\" %s"}, {command: "XLIST %s \"%%\""}},
 	"STATUS": {{command: "STATUS %s (MESSAGES UIDNEXT)", need: mail.RightRead}},
 	"APPEND": {{command: "APPEND %s {1+}\r\nx", need: mail.RightInsert}, {command: "APPEND %s CATENATE (TEXT {1+}\r\nx)", need: mail.RightInsert},
 		{command: "APPEND INBOX CATENATE (URL \"/%u/;UID=1\")", need: mail.RightRead}},

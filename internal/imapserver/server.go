@@ -23,6 +23,7 @@ type Conn interface {
 	net.Conn
 	ID() string                // names the connection in logs
 	Setting() string           // the listener, such as "listen.imaps"
+	Listener() string          // its address, as configured
 	Remote() netip.AddrPort    // zero for a Unix socket
 	Opened() time.Time         // when it was accepted
 	TLS() *tls.ConnectionState // nil without TLS
@@ -46,7 +47,7 @@ type Options struct {
 	Metrics     *observe.Registry    // counts for nobody
 	Transcripts *observe.Transcripts // off
 	Limits      Limits               // DefaultLimits
-	Masks       []Mask               // nothing is hidden
+	Rules       []Rule               // everybody is treated alike
 	Census      *Census              // one of its own
 	Now         func() time.Time     // time.Now
 	Version     string               // told by ID after login; "" is not told
@@ -70,7 +71,7 @@ type Server struct {
 	log        *slog.Logger
 	trace      *observe.Transcripts
 	limits     Limits
-	masks      []Mask
+	rules      []Rule
 	census     *Census
 	now        func() time.Time
 	version    string
@@ -139,7 +140,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, granted: o.Granted, log: o.Log, trace: o.Transcripts,
-		limits: o.Limits.withDefaults(), masks: o.Masks, census: o.Census,
+		limits: o.Limits.withDefaults(), rules: o.Rules, census: o.Census,
 		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),
 		sessions: make(map[*session]struct{}),

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -40,6 +41,8 @@ type session struct {
 	qresync    bool    // QRESYNC is: VANISHED in place of EXPUNGE
 	user       string  // who signed in
 	client     string  // the name given with ID
+	first      string  // its first commands, for Rule.First
+	rules      []*Rule // that the session is under
 	account    *account.Account
 	accountID  atomic.Uint64      // of account; 0 before login
 	app        atomic.Uint64      // the app password that signed in; 0: none did
@@ -75,6 +78,7 @@ func newSession(ctx context.Context, srv *Server, conn Conn) *session {
 	s.r = imapwire.NewReader(nil, srv.limits.Before, s.proceed)
 	s.w = imapwire.NewWriter(nil, nil)
 	s.acquire()
+	s.findRules()
 	return s
 }
 
@@ -146,6 +150,7 @@ func (s *session) listen() error {
 func (s *session) carryOut(name string) error {
 	sp := s.srv.commands[name]
 	s.srv.count.commands.Of(name).Add()
+	s.noteFirst(name)
 	s.tally.commands++
 	if sp == nil || sp.rev1 && s.rev2 {
 		return bad("unknown command")
@@ -187,7 +192,7 @@ func (s *session) awaitCommand() *ending {
 		until := s.patience()
 		still := until
 		if s.news() != 0 {
-			still = sooner(until, time.Now().Add(s.srv.limits.Still))
+			still = sooner(until, time.Now().Add(s.still()))
 		}
 		err := s.link.await(still, serverDraining|sessionRevoked|mailboxClosed|s.news())
 		s.acquire()
@@ -294,7 +299,11 @@ func (s *session) finish(end *ending) {
 	s.signOut()
 	s.release()
 	s.srv.count.ended.Of(end.reason).Add()
-	s.log.LogAttrs(s.ctx, slog.LevelInfo, "session ended", append(s.attrs(),
+	who := s.attrs()
+	if s.log.Enabled(s.ctx, slog.LevelDebug) { // what rules go by
+		who = append(who, observe.Text(observe.KeyFirst, s.first), slog.String(observe.KeyHello, fmt.Sprintf("%016x", s.conn.Fingerprint())))
+	}
+	s.log.LogAttrs(s.ctx, slog.LevelInfo, "session ended", append(who,
 		slog.String(observe.KeyReason, end.reason),
 		observe.Duration(time.Since(s.begun).Round(time.Millisecond)),
 		slog.Uint64(observe.KeyCommands, s.tally.commands),

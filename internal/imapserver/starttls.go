@@ -30,6 +30,7 @@ func (s *session) startTLS(c *command) error {
 		return &ending{reason: endHandshake}
 	}
 	s.acquire()
-	s.client = ""
+	s.client, s.first = "", ""
+	s.findRules()
 	return errAnswered
 }

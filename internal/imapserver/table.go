@@ -45,6 +45,9 @@ type spec struct {
 	// removes says that EXPUNGE is its answer: it is told even to those who asked
 	// by NOTIFY not to hear of expunges.
 	removes bool
+	// tellsNew says that clients send it to hear of new messages: under DelayNewMail
+	// it alone tells of them.
+	tellsNew bool
 	// byUID says that the numbers of its sequence set are UIDs.
 	byUID bool
 	// rev1 says that IMAP4rev2 does not have it (RFC 9051 Appendix E): a session
@@ -72,7 +75,7 @@ func (c *command) done(code, text string) { c.ok = reply{statusOK, code, text} }
 func commandTable() []spec {
 	return []spec{
 		{name: "CAPABILITY", states: anyState, reveals: true, do: (*session).capability},
-		{name: "NOOP", states: anyState, reveals: true, do: (*session).noop},
+		{name: "NOOP", states: anyState, reveals: true, tellsNew: true, do: (*session).noop},
 		{name: "LOGOUT", states: anyState, do: (*session).logout},
 		{name: "ID", states: anyState, reveals: true, announce: "ID", do: (*session).identify},
 
@@ -92,6 +95,7 @@ func commandTable() []spec {
 		{name: "UNSUBSCRIBE", states: loggedIn, reveals: true, do: (*session).unsubscribe},
 		{name: "LIST", states: loggedIn, reveals: true, do: (*session).list},
 		{name: "LSUB", states: loggedIn, reveals: true, rev1: true, do: (*session).lsub},
+		{name: "XLIST", states: loggedIn, reveals: true, rev1: true, do: (*session).xlist},
 		{name: "NAMESPACE", states: loggedIn, reveals: true, announce: "NAMESPACE", do: (*session).namespace},
 		{name: "SETACL", states: loggedIn, reveals: true, announce: "ACL", do: (*session).setACL},
 		{name: "DELETEACL", states: loggedIn, reveals: true, announce: "ACL", do: (*session).deleteACL},
@@ -108,12 +112,12 @@ func commandTable() []spec {
 		{name: "RESETKEY", states: loggedIn, reveals: true, announce: "URLAUTH", do: (*session).resetKey},
 		{name: "GENURLAUTH", states: loggedIn, reveals: true, announce: "URLAUTH", do: (*session).genURLAuth},
 		{name: "URLFETCH", states: loggedIn, reveals: true, announce: "URLAUTH", do: (*session).urlFetch},
-		{name: "IDLE", states: loggedIn, reveals: true, announce: "IDLE", do: (*session).idle},
+		{name: "IDLE", states: loggedIn, reveals: true, tellsNew: true, announce: "IDLE", do: (*session).idle},
 
 		{name: "ESEARCH", states: loggedIn, sequences: true, reveals: true, byUID: true, announce: "MULTISEARCH", do: (*session).multiSearch},
 		{name: "COMPARATOR", states: loggedIn, reveals: true, announce: "I18NLEVEL=2", do: (*session).comparator},
 
-		{name: "CHECK", states: selected, reveals: true, rev1: true, do: (*session).check},
+		{name: "CHECK", states: selected, reveals: true, tellsNew: true, rev1: true, do: (*session).check},
 		{name: "CLOSE", states: selected, do: (*session).close},
 		{name: "UNSELECT", states: selected, announce: "UNSELECT", do: (*session).unselect},
 		{name: "EXPUNGE", states: selected, reveals: true, removes: true, do: (*session).expunge},

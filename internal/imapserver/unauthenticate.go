@@ -50,6 +50,7 @@ func (s *session) signOut() {
 func (s *session) reset() {
 	s.state = notAuthenticated
 	s.user = ""
+	s.findRules()
 	s.accountID.Store(0)
 	s.app.Store(0)
 	s.readOnly = false

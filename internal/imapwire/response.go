@@ -67,20 +67,24 @@ func (d *StatusData) number(item StatusItems) uint64 {
 	return 0
 }
 
-// ListData is one LIST or LSUB response (RFC 9051 7.3.1).
+// ListData is one LIST, LSUB or XLIST response (RFC 9051 7.3.1).
 type ListData struct {
 	Lsub       bool
+	Xlist      bool     // of what was before RFC 6154
 	Attributes []string // with their backslashes
 	Mailbox    string   // "" in the answer to an empty pattern
 	ChildInfo  []string // selection options the children match (RFC 5258 3.5), in capitals
 	OldName    string   // RFC 9051 6.3.9.7; "" for none
 }
 
-// List writes a LIST or LSUB response.
+// List writes a LIST, LSUB or XLIST response.
 func (w *Writer) List(d *ListData) *Writer {
-	if d.Lsub {
+	switch {
+	case d.Lsub:
 		w.Raw("* LSUB (")
-	} else {
+	case d.Xlist:
+		w.Raw("* XLIST (")
+	default:
 		w.Raw("* LIST (")
 	}
 	for i, a := range d.Attributes {

@@ -71,6 +71,7 @@ func TestResponses(t *testing.T) {
 		{func(w *Writer) {
 			w.List(&ListData{Mailbox: "NewMailbox", Attributes: []string{`\a`, `\b`}, OldName: "OldMailbox"})
 		}, "* LIST (\\a \\b) \"/\" \"NewMailbox\" (OLDNAME (\"OldMailbox\"))\r\n"},
+		{func(w *Writer) { w.List(&ListData{Xlist: true, Attributes: []string{`\Inbox`}, Mailbox: mail.Inbox}) }, "* XLIST (\\Inbox) \"/\" INBOX\r\n"},
 		{func(w *Writer) { w.List(&ListData{Lsub: true, Mailbox: mail.Inbox}) }, "* LSUB () \"/\" INBOX\r\n"},
 		// RFC 9051 6.3.11.
 		{func(w *Writer) { w.MailboxStatus("blurdybloop", StatusUIDNext|StatusMessages, &status) },

@@ -81,6 +81,9 @@ func (c *Conn) ID() string { return c.id }
 // Setting names the listener it came through, such as "listen.imaps".
 func (c *Conn) Setting() string { return c.spec.Setting }
 
+// Listener is the address of that listener, as it is configured.
+func (c *Conn) Listener() string { return c.spec.Address }
+
 // Remote is the client's address, IPv4 as such even on an IPv6 socket, and the
 // zero AddrPort for a Unix socket.
 func (c *Conn) Remote() netip.AddrPort { return c.remote }

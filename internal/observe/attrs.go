@@ -30,6 +30,8 @@ const (
 	KeyBytesOut  = "bytes_out" // bytes the client was sent
 	KeyCommands  = "commands"  // commands a session carried out
 	KeyClient    = "client"    // the client's name and version, as it gave them itself
+	KeyFirst     = "first"     // its first commands with their tags
+	KeyHello     = "hello"     // stands for the kind of client that its TLS hello is of, in hex
 	KeyFetched   = "fetched"   // messages of which a session fetched something
 	KeyAppended  = "appended"  // messages a session appended
 	KeyExpunged  = "expunged"  // messages a session expunged

@@ -199,7 +199,7 @@ func (m *matcher) data(want, got []node) bool {
 		return m.setList(want[2], got[2])
 	case word(1) == "CAPABILITY", word(1) == "ENABLED", word(1) == "SEARCH":
 		return m.set(want[2:], got[2:], 1)
-	case (word(1) == "LIST" || word(1) == "LSUB") && len(want) >= 5 && len(got) >= 5:
+	case (word(1) == "LIST" || word(1) == "LSUB" || word(1) == "XLIST") && len(want) >= 5 && len(got) >= 5:
 		return m.setList(want[2], got[2]) && m.node(want[3], got[3]) && m.mailbox(want[4], got[4]) && m.extended(want[5:], got[5:])
 	case word(1) == "STATUS" && len(want) == 4 && len(got) == 4:
 		return m.mailbox(want[2], got[2]) && m.pairList(want[3], got[3])

@@ -84,6 +84,20 @@ type IMAP struct {
 	Submitters   []string      `toml:"submission_accounts" doc:"Accounts of submission servers: they fetch messages by URLs that their users made for submission (URLAUTH submit+)."`
 	ACLAnyone    bool          `toml:"acl_anyone" doc:"Owners may share their mailboxes with \"anyone\": everybody who has an account here."`
 	DisabledCaps []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
+	KnownClients bool          `toml:"known_clients" doc:"Treat clients otherwise of whom it is known that they need it: see clients.md."`
+	Rules        []Rule        `toml:"rules" doc:"Capabilities to hide, and what to do otherwise, for some clients, accounts or listeners. Every condition given must fit; in clients, accounts and first, \"*\" stands for anything and \"?\" for one character. Any number of rules may be given; see clients.md."`
+}
+
+// Rule is what is otherwise for some sessions.
+type Rule struct {
+	Clients   []string `toml:"clients" doc:"What the client says of itself with ID, its name and version: \"K-9 Mail *\"."`
+	Accounts  []string `toml:"accounts" doc:"Who signed in: \"*@example.org\"."`
+	Listeners []string `toml:"listeners" doc:"The listener: \"listen.imaps\", \"listen.imap\", or the address of one."`
+	First     []string `toml:"first" doc:"The first commands, up to three, with their tags: \"?0000 CAPABILITY*\". The log has them if log.level is \"debug\"."`
+	Hello     []string `toml:"hello" doc:"The kind of TLS hello, as the log has it if log.level is \"debug\". The greeting depends on this and the listener alone."`
+	Hide      []string `toml:"hide" doc:"Capabilities not to announce."`
+	Announce  []string `toml:"announce" doc:"Names beginning with X to announce after login."`
+	Behave    []string `toml:"behave" doc:"\"quiet-idle\": signs of life in IDLE every 14 minutes, not every two. \"delay-new-mail\": tell of new mail in IDLE, NOOP and CHECK alone."`
 }
 
 // LMTP is what concerns delivery.
@@ -154,7 +168,7 @@ func Default() Config {
 		TLS:       TLS{MinVersion: "1.3"},
 		Auth:      Auth{Remember: 10 * time.Minute, FailureDelay: 2 * time.Second, ScramIterations: 600_000},
 		Mailboxes: Mailboxes{Drafts: "Drafts", Sent: "Sent", Archive: "Archive", Junk: "Junk", Trash: "Trash"},
-		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, Submitters: []string{}, DisabledCaps: []string{}},
+		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, Submitters: []string{}, DisabledCaps: []string{}, KnownClients: true},
 		LMTP:      LMTP{MaxMessage: 64 << 20, Recipients: 1000, Detail: "+"},
 		Limits: Limits{
 			BeforeLogin: 4096, PerAddress: 32, PerNetwork: 128, Handshakes: 1024,
@@ -169,6 +183,12 @@ func Default() Config {
 
 // listenerDefault is what a [[listen.…]] table starts from.
 func listenerDefault() Listener { return Listener{Mode: 0o660, Networks: []string{}} }
+
+// ruleDefault is what an [[imap.rules]] table starts from.
+func ruleDefault() Rule {
+	return Rule{Clients: []string{}, Accounts: []string{}, Listeners: []string{}, First: []string{}, Hello: []string{},
+		Hide: []string{}, Announce: []string{}, Behave: []string{}}
+}
 
 // LeastReserve is the smallest reserve: more than the 32 MiB file that the store
 // gives up so that mail can be deleted on a full disk, because that room is not

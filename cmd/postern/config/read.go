@@ -325,6 +325,7 @@ func elementDefault(t reflect.Type) reflect.Value {
 // elementDefaults are those that are not zero.
 var elementDefaults = map[reflect.Type]func() any{
 	reflect.TypeFor[Listener](): func() any { return listenerDefault() },
+	reflect.TypeFor[Rule]():     func() any { return ruleDefault() },
 }
 
 // set gives v the value of the node, or says what was expected.

@@ -66,18 +66,25 @@ func (s *shower) table(path string, v, defaults reflect.Value) {
 	}
 }
 
+// tables writes an array of tables: the first element whole, of others what is not as
+// it is without being set. One that is empty, and would be, is shown as it could
+// begin.
 func (s *shower) tables(name, doc string, list, defaults reflect.Value) {
 	s.printf("\n")
 	s.comment(doc)
-	if list.Len() == 0 {
+	base, off := elementDefault(list.Type().Elem()), ""
+	switch {
+	case list.Len() > 0:
+	case defaults.Len() > 0:
 		s.printf("# (none: in a file, write %s = [] under its table)\n", name)
+	default:
+		list, off = reflect.Append(list, base), "#"
 	}
 	for i := range list.Len() {
 		if i > 0 {
 			s.printf("\n")
 		}
-		s.printf("[[%s]]\n", name)
-		base := elementDefault(list.Type().Elem())
+		s.printf("%s[[%s]]\n", off, name)
 		v := list.Index(i)
 		for f := range v.NumField() {
 			tag := v.Type().Field(f).Tag
@@ -88,7 +95,7 @@ func (s *shower) tables(name, doc string, list, defaults reflect.Value) {
 				s.comment(tag.Get("doc"))
 			}
 			if i == 0 || literal(v.Field(f)) != literal(base.Field(f)) {
-				s.printf("%s = %s\n", tag.Get("toml"), literal(v.Field(f)))
+				s.printf("%s%s = %s\n", off, tag.Get("toml"), literal(v.Field(f)))
 			}
 		}
 	}
