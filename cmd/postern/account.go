@@ -21,6 +21,7 @@ type accountGroup struct {
 	Rename accountRenameCommand `cmd:"" help:"Give an account another address. Its mail stays."`
 	Quota  accountQuotaCommand  `cmd:"" help:"Show what an account holds and may hold, and give it limits of its own."`
 	Remove accountRemoveCommand `cmd:"" help:"Remove an account and all its mail, for good."`
+	Erase  accountEraseCommand  `cmd:"" help:"Erase what an account deleted and could still be brought back."`
 	App    appGroup             `cmd:"" help:"Passwords for single programs and devices, which can be taken back by themselves."`
 }
 
@@ -223,6 +224,9 @@ func accountRename(ctx context.Context, in *instance, identity store.Identity, a
 		return err
 	}
 	from := identity.Name
+	if in.policies.of(from).LegalHold && !in.policies.of(to.String()).LegalHold {
+		return mail.Errorf(mail.NotPermitted, "%s is under a legal hold and %s would not be: name that in the rule first", from, to)
+	}
 	identity.Name = to.String()
 	if _, err := in.store.Directory().Update(ctx, identity); err != nil {
 		return about(to.String(), err)
@@ -242,6 +246,9 @@ func (a accountRemoveCommand) Run(ctx context.Context, c *commands, t *terminal)
 }
 
 func accountRemove(ctx context.Context, in *instance, identity store.Identity, args named, out *answer) error {
+	if in.policies.of(identity.Name).LegalHold {
+		return mail.Errorf(mail.NotPermitted, "%s is under a legal hold: postern policy explain tells which rule says so", identity.Name)
+	}
 	// The name first, so that nobody signs in and no mail comes while it goes.
 	if err := in.store.Directory().Remove(ctx, identity.ID); err != nil {
 		return err

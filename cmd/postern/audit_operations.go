@@ -22,6 +22,8 @@ var audited = map[string][]string{
 	"account-passwd": {"Account"},
 	"account-rename": {"Account", "To"},
 	"account-remove": {"Account"},
+	"account-erase":  {"Account"},
+	"deleted-back":   {"Account", "Since", "Mailboxes", "Into"},
 	"account-quota":  {"Account", "Storage", "Messages", "Mailboxes"},
 	"app-add":        {"Account", "Name", "ReadOnly", "Expires", "Networks"},
 	"app-remove":     {"Account", "Name"},
@@ -42,8 +44,8 @@ var audited = map[string][]string{
 }
 
 // unaudited are those that change nothing and take no mail away.
-var unaudited = []string{"account-list", "app-list", "alias-list", "mailbox-list", "mailbox-status", "acl-list",
-	"guard-status", "guard-explain", "metadata-list", "check", "import-plan"}
+var unaudited = []string{"account-list", "app-list", "alias-list", "mailbox-list", "mailbox-status", "deleted-list", "acl-list",
+	"policy-explain", "guard-status", "guard-explain", "metadata-list", "check", "import-plan"}
 
 // perform runs an operation, and records it where it is one to record.
 func (in *instance) perform(ctx context.Context, name string, args json.RawMessage, body io.Reader, out *answer) error {

@@ -168,15 +168,15 @@ func (w *world) SignIn(_ context.Context, address string) (auth.Entry, error) {
 // Rehash is not called.
 func (w *world) Rehash(context.Context, mail.AccountID, uint64, []byte) error { return nil }
 
-// policy is what stands between a try and the check of its password.
-type policy string
+// defence is what stands between a try and the check of its password.
+type defence string
 
 const (
-	nothing policy = "nothing"
-	ban     policy = "ban addresses" // for a day after 100 failures on it, as is widely done
-	lock    policy = "lock accounts" // for half an hour after 10 failures in a row, as is widely done
-	guarded policy = "guard"
-	listed  policy = "guard, list known" // the attacker's passwords are known to be common
+	nothing defence = "nothing"
+	ban     defence = "ban addresses" // for a day after 100 failures on it, as is widely done
+	lock    defence = "lock accounts" // for half an hour after 10 failures in a row, as is widely done
+	guarded defence = "guard"
+	listed  defence = "guard, list known" // the attacker's passwords are known to be common
 )
 
 // ruleOfThumb is a Guard that bans or locks.
@@ -209,7 +209,7 @@ func (r *ruleOfThumb) Ask(_ context.Context, q *auth.Question) auth.Ruling {
 	}}
 }
 
-func newWorld(t *testing.T, seed uint64, accounts int, p policy) *world {
+func newWorld(t *testing.T, seed uint64, accounts int, p defence) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 77)), now: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC),
 		byName: map[string]int{}, known: map[knownPlace]time.Time{},
@@ -432,7 +432,7 @@ func simulate(t *testing.T, seeds, accounts int, quiet, attack time.Duration) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			sums := map[policy]*figures{nothing: {}, ban: {}, lock: {}, guarded: {}, listed: {}}
+			sums := map[defence]*figures{nothing: {}, ban: {}, lock: {}, guarded: {}, listed: {}}
 			for seed := range seeds {
 				for p, sum := range sums {
 					if seed >= othersSeeds && p != guarded && p != listed {
@@ -454,7 +454,7 @@ func simulate(t *testing.T, seeds, accounts int, quiet, attack time.Duration) {
 			}
 			var table strings.Builder
 			fmt.Fprintf(&table, "%s, %s: %d tries in %d days\n", s.name, s.about, sums[guarded].tries, seeds)
-			for _, p := range []policy{nothing, ban, lock, guarded, listed} {
+			for _, p := range []defence{nothing, ban, lock, guarded, listed} {
 				f := sums[p]
 				fmt.Fprintf(&table, "| %s | %d | %d of %d | %d of %d (%d) | %v | %v |\n", p, f.taken, f.knownDenied, f.known,
 					f.freshDenied, f.fresh, f.freshDeniedWeak, f.hot.Round(time.Second), f.attack.Round(time.Second))

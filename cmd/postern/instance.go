@@ -38,6 +38,7 @@ type instance struct {
 	guard    *guard.Guard              // with what was kept of it
 	metadata imapserver.ServerMetadata // as it is on the shelf
 	audit    *auditTrail               // nil: there is none
+	policies *policies
 
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
@@ -53,8 +54,11 @@ func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry
 	if err != nil {
 		return nil, explainOpen(cfg.Data, err)
 	}
+	held := &policies{directory: st.Directory()}
+	held.set(rulesOfPolicy(&cfg, func(string, string) {})) // the configuration was checked
 	pool := account.NewPool(st, account.Options{
-		Log: log, ExpungeHold: cfg.Store.ExpungeHold, Defaults: defaultMailboxes(cfg.Mailboxes),
+		Rules: held.mail,
+		Log:   log, ExpungeHold: cfg.Store.ExpungeHold, Defaults: defaultMailboxes(cfg.Mailboxes),
 		Quota: quotaOf(cfg.Quota),
 		// The conversations keep the configured limits, which a reload may raise.
 		Limits: account.Limits{
@@ -71,7 +75,7 @@ func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry
 		return nil, errors.Join(err, st.Close())
 	}
 	in := &instance{
-		cfg: cfg, log: log, store: st, pool: pool, guard: watch, audit: trail,
+		cfg: cfg, log: log, store: st, pool: pool, guard: watch, audit: trail, policies: held,
 		imports: importer.New(importer.Options{Pool: pool, Notes: importNotes{st.Shelf()}}),
 	}
 	in.rules.set(rulesOf(cfg))

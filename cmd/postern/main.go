@@ -26,22 +26,24 @@ type commands struct {
 	Config string `short:"c" placeholder:"FILE" help:"Configuration file (default: /etc/postern/postern.toml if it is there)."`
 	Data   string `short:"d" placeholder:"DIR" help:"Data directory, in place of the configured one."`
 
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Trial   trialCommand   `cmd:"" help:"Run a server to try, with an account and some mail, on ports anybody may open."`
-	Account accountGroup   `cmd:"" help:"Add, list, rename and remove accounts; set passwords."`
-	Alias   aliasGroup     `cmd:"" help:"Add, list and remove aliases and catch-alls."`
-	Mailbox mailboxGroup   `cmd:"" help:"Look at and change an account's mailboxes."`
-	Guard   guardGroup     `cmd:"" help:"See how signing in is guarded against guessing, and help somebody in."`
-	Meta    metadataGroup  `cmd:"" name:"metadata" help:"List, set and remove what the server tells all clients about itself."`
-	Check   checkCommand   `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
-	Backup  backupCommand  `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
-	Restore restoreCommand `cmd:"" help:"Bring a backup back into an empty data directory."`
-	Import  importGroup    `cmd:"" help:"Bring mail in from an mbox file or a maildir."`
-	Export  exportGroup    `cmd:"" help:"Write mail out as a maildir or an mbox file."`
-	Conf    configGroup    `cmd:"" name:"config" help:"Check or show the configuration."`
-	Bench   benchCommand   `cmd:"" help:"Put load on an IMAP server, this one or any other, and measure how it bears it."`
-	Operate operateCommand `cmd:"" hidden:""`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve   serveCommand          `cmd:"" help:"Run the server."`
+	Trial   trialCommand          `cmd:"" help:"Run a server to try, with an account and some mail, on ports anybody may open."`
+	Account accountGroup          `cmd:"" help:"Add, list, rename and remove accounts; set passwords."`
+	Alias   aliasGroup            `cmd:"" help:"Add, list and remove aliases and catch-alls."`
+	Mailbox mailboxGroup          `cmd:"" help:"Look at and change an account's mailboxes."`
+	Policy  policyGroup           `cmd:"" help:"See which of the configuration's rules hold for an account."`
+	Guard   guardGroup            `cmd:"" help:"See how signing in is guarded against guessing, and help somebody in."`
+	Meta    metadataGroup         `cmd:"" name:"metadata" help:"List, set and remove what the server tells all clients about itself."`
+	Check   checkCommand          `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
+	Backup  backupCommand         `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
+	Restore restoreCommand        `cmd:"" help:"Bring a backup back into an empty data directory."`
+	Undo    restoreDeletedCommand `cmd:"" name:"restore-deleted" help:"Bring back mail that was deleted and is still kept."`
+	Import  importGroup           `cmd:"" help:"Bring mail in from an mbox file or a maildir."`
+	Export  exportGroup           `cmd:"" help:"Write mail out as a maildir or an mbox file."`
+	Conf    configGroup           `cmd:"" name:"config" help:"Check or show the configuration."`
+	Bench   benchCommand          `cmd:"" help:"Put load on an IMAP server, this one or any other, and measure how it bears it."`
+	Operate operateCommand        `cmd:"" hidden:""`
+	Version versionCommand        `cmd:"" help:"Print the version."`
 }
 
 // Exit codes beside 0 and 1: sysexits.h's, and the shell's for an interrupted
@@ -135,7 +137,7 @@ func exitCode(err error) int {
 const standardConfig = "/etc/postern/postern.toml"
 
 // configuration reads what the flags name.
-func (c *commands) configuration() (config.Config, error) { return c.read(checkNames) }
+func (c *commands) configuration() (config.Config, error) { return c.read(checkNames, checkPolicies) }
 
 // read reads what the flags name, with checks beyond the file's own.
 func (c *commands) read(further ...config.Further) (config.Config, error) {

@@ -68,6 +68,8 @@ func (s *server) reload(reread func() (config.Config, error)) error {
 		s.talk.replace(s.newGeneration(cfg))
 	}
 	s.rules.set(rulesOf(cfg))
+	s.policies.set(rulesOfPolicy(&cfg, func(string, string) {}))
+	s.pool.NewRules()
 	s.book.setLevel(cfg.Log.Level)
 	s.inForce = cfg
 	return nil

@@ -155,25 +155,15 @@ func (p *plan) undelete(from, to *mailbox, uids mail.UIDSet) error {
 	return nil
 }
 
-// Erase frees at once what was deleted and is still held, however long it would be kept otherwise, and says how many
-// messages that were. Sessions that still show them find them gone. Under a legal hold nothing is erased: NotPermitted.
-func (a *Account) Erase(ctx context.Context) (messages int, err error) {
+// Erase frees at once what was deleted and is still held, however long it would be kept otherwise. Sessions that still
+// show it find it gone. Under a legal hold nothing is erased: NotPermitted.
+func (a *Account) Erase(ctx context.Context) error {
 	rules, err := a.pool.rulesOf(ctx, a.id)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if rules.Keep {
-		return 0, mail.Errorf(mail.NotPermitted, "its mail is under a legal hold")
+		return mail.Errorf(mail.NotPermitted, "its mail is under a legal hold")
 	}
-	held := func() (n int) {
-		a.mu.RLock()
-		defer a.mu.RUnlock()
-		for _, box := range a.model.boxes {
-			n += int(box.held)
-		}
-		return n
-	}
-	before := held()
-	err = a.purge(ctx, a.pool.o.Now().Unix())
-	return before - held(), err
+	return a.purge(ctx, a.pool.o.Now().Unix())
 }

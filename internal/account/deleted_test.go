@@ -162,7 +162,7 @@ func TestHoldByRules(t *testing.T) {
 		w.housekeep(24 * 365 * time.Hour)
 		wantThings(t, w, "under a legal hold", 2)
 		if open {
-			if _, err := a.Erase(t.Context()); mail.KindOf(err) != mail.NotPermitted {
+			if err := a.Erase(t.Context()); mail.KindOf(err) != mail.NotPermitted {
 				t.Errorf("erased under a legal hold: %v", err)
 			}
 		}
@@ -187,9 +187,8 @@ func TestErase(t *testing.T) {
 	inbox := box(t, a, "INBOX")
 	w.fill(inbox, 3)
 	expungeAll(t, sel(t, inbox), set(1, 3))
-	n, err := a.Erase(t.Context())
-	if n != 2 || err != nil {
-		t.Errorf("%d, %v", n, err)
+	if err := a.Erase(t.Context()); err != nil {
+		t.Error(err)
 	}
 	wantThings(t, w, "erased", 1)
 	if d := deleted(t, a, time.Time{}); len(d) != 0 {

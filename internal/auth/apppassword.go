@@ -253,6 +253,8 @@ func (a *Authenticator) verifyApp(ctx context.Context, try *Attempt, entry Entry
 		try.Result = Disabled
 	case !found.good(a.now(), try.Peer.Remote.Addr()):
 		try.Result = NotGood
+	case !a.permit(entry.Name, try, true):
+		try.Result = NotPermitted
 	default:
 		try.Result, outcome = Accepted, CheckedRight
 		id := Identity{Account: entry.Account, Name: entry.Name, App: found.ID, ReadOnly: found.ReadOnly}

@@ -75,6 +75,7 @@ const (
 	Malformed     Result = "malformed"      // not what the mechanism asks for
 	Refused       Result = "refused"        // by the guard, right or wrong
 	NotGood       Result = "not_good"       // a right app password that has expired, or is for other networks
+	NotPermitted  Result = "not_permitted"  // all was right, and a policy says no
 	Busy          Result = "busy"           // not looked at: too many at once, or the directory cannot be asked
 )
 
@@ -128,6 +129,10 @@ type Config struct {
 	// in it. It is for simulations; nil is the hash.
 	Matches func(record []byte, password string) bool
 
+	// Permit is asked whether somebody who has proved who they are may sign in so; name is the account's, strong whether
+	// it was by something that cannot be guessed. No is answered as a wrong password is. It must be quick. nil is yes.
+	Permit func(name string, try *Attempt, strong bool) bool
+
 	// Watch is told of every attempt when it is over. It must be quick. nil is
 	// nobody.
 	Watch func(context.Context, Attempt)
@@ -151,6 +156,7 @@ type Authenticator struct {
 	log       *slog.Logger
 	now       func() time.Time
 	watch     func(context.Context, Attempt)
+	permit    func(name string, try *Attempt, strong bool) bool
 
 	guard        Guard
 	failureDelay time.Duration
@@ -191,6 +197,9 @@ func New(cfg Config) *Authenticator {
 	if cfg.ScramReady == nil {
 		cfg.ScramReady = func() bool { return false }
 	}
+	if cfg.Permit == nil {
+		cfg.Permit = func(string, *Attempt, bool) bool { return true }
+	}
 	if cfg.SaltKey == nil {
 		cfg.SaltKey = make([]byte, 32)
 		rand.Read(cfg.SaltKey)
@@ -199,11 +208,11 @@ func New(cfg Config) *Authenticator {
 	return &Authenticator{
 		directory: cfg.Directory, rules: cfg.Rules, cost: cfg.Cost, dummy: newHash(cfg.Cost, "dummy"),
 		hashing: newHashing(cfg.Hashes, cfg.Queue), memory: newMemory(cfg.Remember, maxRemembered),
-		log: cfg.Log, now: cfg.Now, watch: cfg.Watch,
+		log: cfg.Log, now: cfg.Now, watch: cfg.Watch, permit: cfg.Permit,
 		guard: cfg.Guard, failureDelay: cfg.FailureDelay, matches: cfg.Matches,
 		iterations: cfg.Iterations, scramReady: cfg.ScramReady, saltKey: cfg.SaltKey, used: cfg.Used,
 		results: m.CounterBy("postern_logins_total", "Attempts to sign in, by result.", "result",
-			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy), string(Refused), string(NotGood)),
+			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy), string(Refused), string(NotGood), string(NotPermitted)),
 		hashes: m.Counter("postern_password_hashes_total", "Password hashes computed."),
 		recall: m.Counter("postern_passwords_remembered_total", "Logins that needed no hash, because the password had been right some minutes before."),
 	}
@@ -212,11 +221,14 @@ func New(cfg Config) *Authenticator {
 // Rules gives the rules about addresses.
 func (a *Authenticator) Rules() Rules { return a.rules }
 
+// LoginCommand is the mechanism of Login in an Attempt: it is none of SASL's.
+const LoginCommand = "LOGIN command"
+
 // Login checks the user name and password of the LOGIN command (RFC 9051 6.2.3). Errors
 // are mail.AuthFailed, always with the same text; mail.Unavailable when the
 // question could not be answered now; mail.Canceled when ctx ended.
 func (a *Authenticator) Login(ctx context.Context, peer Peer, user, password string) (Identity, error) {
-	return a.attempt(ctx, peer, "LOGIN command", "", user, password)
+	return a.attempt(ctx, peer, LoginCommand, "", user, password)
 }
 
 func failed() error { return mail.Errorf(mail.AuthFailed, "authentication failed") }
@@ -300,6 +312,9 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 		try.Result = Refused
 		return Identity{}, failed()
 	case try.Result != Accepted:
+		return Identity{}, failed()
+	case !a.permit(entry.Name, try, false):
+		try.Result, outcome = NotPermitted, CheckedWrong
 		return Identity{}, failed()
 	}
 	return Identity{Account: entry.Account, Name: entry.Name}, nil

@@ -245,12 +245,16 @@ func (x *scramExchange) final(ctx context.Context, message string) ([]byte, *Ide
 	}
 	answer, wrong := x.conv.Step(message)
 	outcome := CheckedWrong
-	if wrong == nil && x.real && !x.entry.Disabled {
+	right := wrong == nil && x.real && !x.entry.Disabled
+	permitted := right && a.permit(x.entry.Name, &x.try, false)
+	if permitted {
 		outcome = CheckedRight
 	}
 	ruling.Settle(outcome)
 	failure := failed()
 	switch {
+	case right && !permitted:
+		x.try.Result = NotPermitted
 	case outcome == CheckedRight && ruling.Refuse:
 		x.try.Result = Refused
 	case outcome == CheckedRight && !a.mayAct(x.conv.AuthzID(), x.try.User, x.entry.Name):

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"postern/internal/account"
 	"postern/internal/imapwire"
 	"postern/internal/mail"
 )
@@ -48,6 +49,11 @@ func (s *session) grant(name, identifier string, op mail.RightsOp, rights mail.R
 	if who == mail.Anyone && !negative && op != mail.RemoveRights && rights != 0 && !s.srv.aclAnyone {
 		return mail.Errorf(mail.NotPermitted, "mailboxes here are not shared with everybody") // RFC 4314 6
 	}
+	if !negative && op != mail.RemoveRights && rights != 0 {
+		if err := s.mayShare(mailbox, who); err != nil {
+			return err
+		}
+	}
 	if err := mailbox.Grant(s.ctx, who, negative, op, rights); err != nil {
 		return err
 	}
@@ -56,6 +62,27 @@ func (s *session) grant(name, identifier string, op mail.RightsOp, rights mail.R
 			Session: s.conn.ID(), Remote: s.conn.Remote(), Account: s.account.ID(), User: s.user,
 			Mailbox: name, Identifier: identifier, Rights: rightsSign[op] + rights.String(),
 		})
+	}
+	return nil
+}
+
+// mayShare asks whether a mailbox may be shared with somebody.
+func (s *session) mayShare(mailbox *account.Mailbox, who mail.AccountID) error {
+	if s.srv.mayShare == nil {
+		return nil
+	}
+	owner, err := s.srv.people.Person(s.ctx, mailbox.Info().Account)
+	if err != nil {
+		return err
+	}
+	with := Person{}
+	if who != mail.Anyone {
+		if with, err = s.srv.people.Person(s.ctx, who); err != nil {
+			return err
+		}
+	}
+	if owner.Account != with.Account && !s.srv.mayShare(owner.Name, with.Name) {
+		return mail.Errorf(mail.NotPermitted, "the mailboxes of this account may not be shared so")
 	}
 	return nil
 }

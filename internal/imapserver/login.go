@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"cmp"
 	"context"
 
 	"postern/internal/auth"
@@ -81,8 +82,12 @@ func (s *session) guessed(err error) error {
 
 // signIn opens the account of somebody who has proved who they are.
 func (s *session) signIn(c *command, id auth.Identity) error {
-	if !s.srv.census.admit(id.Account, s.srv.limits.Sessions) {
-		return mail.Errorf(mail.Limit, "there are %d sessions of this account already", s.srv.limits.Sessions)
+	most := s.srv.limits.Sessions
+	if s.srv.sessionsOf != nil {
+		most = cmp.Or(s.srv.sessionsOf(id.Name), most)
+	}
+	if !s.srv.census.admit(id.Account, most) {
+		return mail.Errorf(mail.Limit, "there are %d sessions of this account already", most)
 	}
 	acc, err := s.srv.accounts.Open(s.ctx, id.Account)
 	if err != nil {

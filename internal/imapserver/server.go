@@ -58,6 +58,11 @@ type Options struct {
 
 	// ACLAnyone lets owners share their mailboxes with "anyone".
 	ACLAnyone bool
+	// SessionsOf gives how many sessions an account may have, 0 being Limits.Sessions. nil is that for all.
+	SessionsOf func(user string) int
+	// MayShare reports whether mailboxes of an account may be shared with another, "" being everybody. nil is yes. What
+	// was shared before stays so.
+	MayShare func(owner, with string) bool
 	// Granted is told of every change that SETACL and DELETEACL made. It must be quick. nil is nobody.
 	Granted func(context.Context, Grant)
 }
@@ -81,6 +86,9 @@ type Server struct {
 
 	aclAnyone bool // mailboxes may be shared with "anyone"
 	granted   func(context.Context, Grant)
+
+	sessionsOf func(user string) int
+	mayShare   func(owner, with string) bool
 
 	count counters
 
@@ -139,7 +147,7 @@ func New(o Options) *Server {
 		o.Census = new(Census)
 	}
 	s := &Server{
-		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, granted: o.Granted, log: o.Log, trace: o.Transcripts,
+		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, granted: o.Granted, sessionsOf: o.SessionsOf, mayShare: o.MayShare, log: o.Log, trace: o.Transcripts,
 		limits: o.Limits.withDefaults(), rules: o.Rules, census: o.Census,
 		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),

@@ -22,6 +22,7 @@ type Config struct {
 	Quota     Quota     `toml:"quota" doc:"What an account may hold, unless postern account quota gives it other limits; 0: no limit. Read at the start."`
 	IMAP      IMAP      `toml:"imap" doc:"IMAP sessions."`
 	LMTP      LMTP      `toml:"lmtp" doc:"Delivery."`
+	Policy    []Policy  `toml:"policy" doc:"Rules for some accounts or for all (docs/policy.md): [[policy]], any number of times. Of two rules that say something of the same setting the later holds; postern policy explain ACCOUNT tells which."`
 	Limits    Limits    `toml:"limits" doc:"How much one client may ask for. They are there against attacks and runaway programs; a server with ordinary clients needs no other ones."`
 	Store     Store     `toml:"store" doc:"The embedded store."`
 	Log       Log       `toml:"log" doc:"The log, on standard error."`
@@ -105,6 +106,23 @@ type LMTP struct {
 	MaxMessage Size   `toml:"max_message" doc:"Largest message LMTP takes, announced as SIZE."`
 	Recipients int    `toml:"max_recipients" doc:"Recipients of one message."`
 	Detail     string `toml:"detail_separator" doc:"user+detail@domain is delivered to the mailbox detail where it exists. Empty: off."`
+}
+
+// Policy is a rule for some accounts. What is not given in a rule is not said by it.
+type Policy struct {
+	Name             string        `toml:"name" doc:"What the rule is called when it is explained."`
+	Accounts         []string      `toml:"accounts" doc:"For whom: addresses, and domains as \"@example.org\". Left out: for everybody."`
+	Mechanisms       []string      `toml:"mechanisms" doc:"How they may sign in: \"LOGIN\", \"PLAIN\", \"SCRAM-SHA-256\", ..."`
+	Networks         []string      `toml:"networks" doc:"From where they may sign in (CIDR). Unix sockets are never left out."`
+	AppPasswordsOnly bool          `toml:"app_passwords_only" doc:"They sign in with app passwords only, not with their own."`
+	Sessions         int           `toml:"sessions" doc:"Sessions each may have at a time, in place of imap.sessions_per_account."`
+	ShareWith        string        `toml:"share_with" doc:"With whom they may share mailboxes: \"all\", \"domain\" or \"nobody\"."`
+	EmptyTrash       time.Duration `toml:"empty_trash" doc:"How long mail stays in Trash after it came there, as in \"30d\"; \"0s\": for ever."`
+	EmptyJunk        time.Duration `toml:"empty_junk" doc:"The same of Junk."`
+	KeepDeleted      time.Duration `toml:"keep_deleted" doc:"How long deleted mail can be brought back by postern restore-deleted, if longer than store.expunge_hold. It counts towards no quota."`
+	LegalHold        bool          `toml:"legal_hold" doc:"Keep deleted mail for ever, and the accounts from being removed, whatever other rules say."`
+
+	Given map[string]bool `toml:"-"` // the settings the rule gives
 }
 
 // Limits is how much one client may ask for. What is not here has a reason of its

@@ -232,6 +232,12 @@ func (r *reader) keyValue(p *unstable.Parser, table reflect.Value, path string, 
 	if err := set(v, value); err != nil {
 		r.mistake(line, "%s: %s", full, err)
 	}
+	if p, ok := table.Addr().Interface().(*Policy); ok {
+		if p.Given == nil {
+			p.Given = map[string]bool{}
+		}
+		p.Given[key[0]] = true
+	}
 }
 
 func (r *reader) once(path string, line int) {
@@ -328,6 +334,15 @@ var elementDefaults = map[reflect.Type]func() any{
 	reflect.TypeFor[Rule]():     func() any { return ruleDefault() },
 }
 
+// ParseDuration reads a duration as Go does, or in days of 24 hours: "30d".
+func ParseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
+}
+
 // set gives v the value of the node, or says what was expected.
 func set(v reflect.Value, n *unstable.Node) error {
 	text, isText := string(n.Data), n.Kind == unstable.String
@@ -349,9 +364,9 @@ func set(v reflect.Value, n *unstable.Node) error {
 		}
 		v.SetInt(i)
 	case time.Duration:
-		d, err := time.ParseDuration(text)
+		d, err := ParseDuration(text)
 		if !isText || err != nil || d < 0 {
-			return errors.New(`expected a duration in quotes, as in "90s", "10m" or "24h"`)
+			return errors.New(`expected a duration in quotes, as in "90s", "10m", "24h" or "30d"`)
 		}
 		v.SetInt(int64(d))
 	case Size:

@@ -91,10 +91,14 @@ func (s *shower) tables(name, doc string, list, defaults reflect.Value) {
 			if tag.Get("toml") == "-" {
 				continue
 			}
-			if i == 0 {
+			show := i == 0 || literal(v.Field(f)) != literal(base.Field(f))
+			if p, ok := v.Interface().(Policy); ok && off == "" {
+				show = p.Given[tag.Get("toml")]
+			}
+			if i == 0 && show {
 				s.comment(tag.Get("doc"))
 			}
-			if i == 0 || literal(v.Field(f)) != literal(base.Field(f)) {
+			if show {
 				s.printf("%s%s = %s\n", off, tag.Get("toml"), literal(v.Field(f)))
 			}
 		}
@@ -146,8 +150,12 @@ func tomlString(s string) string {
 	return b.String()
 }
 
-// shortDuration writes 24h0m0s as 24h.
+// shortDuration writes 24h0m0s as 24h, and more than one whole day in days.
 func shortDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
