@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -147,11 +148,20 @@ func TestDelayNewMail(t *testing.T) {
 }
 
 // TestKnownClients: each says whom it is for, what it does, and where that is known
-// from.
+// from; and docs/clients.md tells administrators.
 func TestKnownClients(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, r := range KnownClients() {
 		if r.Name == "" || r.Source == "" || len(r.Clients)+len(r.First)+len(r.TLS) == 0 || len(r.Hide)+len(r.Announce) == 0 && r.Behavior == 0 {
 			t.Errorf("%+v", r)
+		}
+		for _, client := range r.Clients {
+			if name := strings.Trim(client, "* "); !strings.Contains(string(doc), name) {
+				t.Errorf("docs/clients.md does not have %s", name)
+			}
 		}
 		for _, name := range r.Hide {
 			if !slices.Contains(Capabilities(), name) {

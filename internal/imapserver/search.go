@@ -55,8 +55,18 @@ func (s *session) unsaved(args *imapwire.SearchArgs, err error) error {
 
 // searchEnv is what a search of a mailbox has to know of the session.
 func (s *session) searchEnv(box *openBox, relevancy bool) search.Env {
-	return search.Env{Resolve: box.view.Resolve, Now: s.srv.now(), Account: box.sel.Account(), Relevancy: relevancy,
+	return search.Env{Resolve: box.meant, Now: s.srv.now(), Account: box.sel.Account(), Relevancy: relevancy,
 		Collation: s.compare.Collation}
+}
+
+// meant gives the messages that a set in criteria means. "*" in an empty mailbox
+// "should" be BAD (RFC 9051 9, seq-number); here it is nothing, as in other servers,
+// because Apple Mail and K-9 look into every mailbox by "1:* NOT DELETED".
+func (b *openBox) meant(set mail.NumSet, byUID bool) (mail.UIDSet, error) {
+	if !byUID && b.view.Len() == 0 && !set.Saved {
+		set.Ranges = slices.DeleteFunc(slices.Clone(set.Ranges), func(r mail.NumRange) bool { return r.From == mail.Star || r.To == mail.Star })
+	}
+	return b.view.Resolve(set, byUID)
 }
 
 // searchAllowed refuses what is not announced, and what the revision of the

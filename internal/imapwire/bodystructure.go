@@ -149,8 +149,8 @@ func (b *bodyWriter) message(p *message.Part) {
 	}
 }
 
-// encoding writes the transfer encoding in small letters, as Dovecot does:
-// Outlook for iOS does not decode what is told in capitals.
+// encoding writes the transfer encoding in small letters, however the message has
+// it: Outlook for iOS does not decode what is told in capitals.
 func (b *bodyWriter) encoding(e string) {
 	if e == "" {
 		e = "7bit"

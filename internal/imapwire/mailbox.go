@@ -23,6 +23,10 @@ func (r *Reader) Mailbox(dst *string) bool {
 	if !ok {
 		return r.refuse(mail.Cannot, "a mailbox name is %s", nameForm(r.UTF8))
 	}
+	if len(name) > 1 {
+		// Thunderbird writes a separator behind names at times. None has one there.
+		name = strings.TrimSuffix(name, string(mail.Separator))
+	}
 	if strings.EqualFold(name, mail.Inbox) && len(name) == len(mail.Inbox) {
 		name = mail.Inbox
 	}
