@@ -44,6 +44,10 @@ func (m *model) applyState(c *mail.Change) (*mailbox, error) {
 		m.ownQuota = e.Quota
 		return nil, nil
 	}
+	if e, ok := c.Event.(mail.IndexSet); ok {
+		m.index = e.Segments
+		return nil, nil
+	}
 	box := m.boxes[c.Mailbox]
 	if box != nil && box.deletedAt == 0 {
 		m.disuse(box.counts)

@@ -46,6 +46,7 @@ const (
 	HarmAccount Harm = iota // what is known of the account's mailboxes contradicts itself
 	HarmMessage             // one message cannot be read, or not in full
 	HarmRoom                // no mail; room on the disk is not given back
+	HarmIndex               // no mail; searches of text take longer until the index is made again
 	HarmSharing             // no mail; somebody does not find a mailbox that was shared with them
 )
 
@@ -56,6 +57,8 @@ func (h Harm) String() string {
 		return "the messages named cannot be read, or not in full; all other mail is served"
 	case HarmSharing:
 		return "no mail is affected; some accounts do not find the mailboxes of this one that they may use"
+	case HarmIndex:
+		return "no mail is affected; searches find everything and take longer"
 	case HarmRoom:
 		return "no mail is affected; some room on the disk is not given back"
 	default:
@@ -70,6 +73,8 @@ func (h Harm) Remedy() string {
 		return "fetch the messages from a backup, or delete them in a mail client (docs/backup.md, \"Single messages\")"
 	case HarmSharing:
 		return "run `postern mailbox acl list` for the account, which repairs it"
+	case HarmIndex:
+		return "run `postern index rebuild` for the account; a running server does it by itself when it meets the damage"
 	case HarmRoom:
 		return "nothing has to be done; please report it as a fault of Postern"
 	default:

@@ -73,6 +73,9 @@ func (m *messageCheck) lookAgain(ctx context.Context) error {
 	if err := now.readState(ctx); err != nil {
 		return err
 	}
+	for _, s := range now.state.index {
+		delete(still.marks, s.Body)
+	}
 	var came []mail.MessageID // since the rows were first read
 	for id := range now.state.rowsByMessage() {
 		delete(still.summaries, id)

@@ -15,8 +15,8 @@ import (
 type messageCheck struct {
 	*accountCheck
 	rows  map[mail.MessageID][]rowAt
-	owner map[mail.BodyRef]mail.MessageID
-	wrong map[mail.MessageID][]string // what was found wrong with a message
+	owner map[mail.BodyRef]mail.MessageID // 0: the text index
+	wrong map[mail.MessageID][]string     // what was found wrong with a message
 	extra extras
 	lost  bool // some summary could not be read, and so not whose mark is whose
 }
@@ -68,6 +68,9 @@ func (k *accountCheck) checkMessages(ctx context.Context, listed map[mail.Messag
 			return err
 		}
 	}
+	for _, s := range k.state.index {
+		m.owner[s.Body] = 0
+	}
 	if err := m.checkMarks(ctx, marks); err != nil {
 		return err
 	}
@@ -75,6 +78,9 @@ func (k *accountCheck) checkMessages(ctx context.Context, listed map[mail.Messag
 		return err
 	}
 	if err := m.tell(ctx); err != nil {
+		return err
+	}
+	if err := m.checkIndex(ctx); err != nil {
 		return err
 	}
 	return m.tellExtras(ctx)
@@ -218,7 +224,7 @@ func (m *messageCheck) checkMarks(ctx context.Context, before map[mail.BodyRef]b
 		return err
 	}
 	for ref, id := range m.owner {
-		if !now[ref] {
+		if !now[ref] && id != 0 {
 			m.say(id, "has the body %s, which does not bear the account's mark and may be removed", ref)
 		}
 	}

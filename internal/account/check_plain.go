@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"postern/internal/mail"
 )
@@ -18,6 +19,7 @@ type plainAccount struct {
 	maxValidity mail.UIDValidity
 	metadata    map[mail.MailboxID]map[plainEntry]mail.Metadata
 	quota       mail.OwnQuota
+	index       []mail.IndexSegment
 }
 
 type plainEntry struct {
@@ -84,6 +86,12 @@ func (a *plainAccount) apply(c *mail.Change) (wrong []string) {
 	}
 	if e, ok := c.Event.(mail.QuotaSet); ok {
 		a.quota = e.Quota
+		return wrong
+	}
+	if e, ok := c.Event.(mail.IndexSet); ok {
+		if a.index = e.Segments; !soundIndex(a.index, a.nextMessage) {
+			say("the segments of its text index overlap")
+		}
 		return wrong
 	}
 	box := a.boxes[c.Mailbox]
@@ -246,6 +254,9 @@ func (a *plainAccount) differences(b *plainAccount) (all []difference) {
 	}
 	if a.quota != b.quota {
 		say(0, "the quota is %+v and not %+v", b.quota, a.quota)
+	}
+	if !slices.Equal(a.index, b.index) {
+		say(0, "the text index is %v and not %v", b.index, a.index)
 	}
 	if !reflect.DeepEqual(a.metadata, b.metadata) {
 		say(0, "the metadata are not those of the log")

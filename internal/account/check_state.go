@@ -150,7 +150,7 @@ func (k *accountCheck) readHead(h store.Head, pages *pagesOf) error {
 			return err
 		}
 		k.state.last, k.state.nextMessage, k.state.maxValidity = h.Saved, r.nextMessage, r.maxValidity
-		k.state.quota = r.quota
+		k.state.quota, k.state.index = r.quota, r.index
 		for _, name := range r.subscribed {
 			k.state.subscribed[name] = true
 		}

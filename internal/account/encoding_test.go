@@ -110,6 +110,7 @@ func goldenRecord() []mail.Change {
 		}}},
 		{Mailbox: 3, After: after, Event: mail.MailboxDeleted{At: 1003}},
 		{Event: mail.Subscribed{Name: "a/b", On: true}},
+		{Event: mail.IndexSet{Segments: goldenIndex}},
 	}
 }
 
@@ -119,7 +120,7 @@ func TestRecordEncoding(t *testing.T) {
 		02                      ; flag sets
 		08 01 01 78             ; \Seen, one keyword of one octet, x
 		00 00                   ; none
-		13                      ; changes
+		14                      ; changes
 		06 03 000000000100 07   ; created, mailbox 3, counts, length
 		03 612f62 e807 08       ; a/b, UIDVALIDITY 1000, \Sent
 		01 03 020101ac020805 17   ; added, mailbox 3, counts, length
@@ -167,6 +168,8 @@ func TestRecordEncoding(t *testing.T) {
 		d60f
 		0a 00 05                ; subscribed, no mailbox, no counts
 		01 03 612f62
+		12 00 18                ; text index, no mailbox, no counts
+		01 01020000000000000000000000000010 01 ac02 aa02 8020 ; one segment: body, from 1 to before 300, 298 messages, 4096 octets
 	`)
 	changes := goldenRecord()
 	for i := range changes {
@@ -177,7 +180,7 @@ func TestRecordEncoding(t *testing.T) {
 		t.Errorf("got  %x\nwant %x", got, want)
 	}
 	var back []mail.Change
-	err := decodeRecord(got, 118, func(c *logged) error {
+	err := decodeRecord(got, 119, func(c *logged) error {
 		change, err := c.change()
 		back = append(back, change)
 		return err
@@ -227,6 +230,8 @@ func TestSmallRecords(t *testing.T) {
 	}
 }
 
+var goldenIndex = []mail.IndexSegment{{Body: mail.BodyRef{1, 2, 15: 16}, Low: 1, High: 300, Messages: 298, Octets: 4096}}
+
 var goldenQuota = mail.OwnQuota{Octets: mail.QuotaLimit{Given: true, Most: 1 << 30}, Mailboxes: mail.QuotaLimit{Given: true, Most: mail.Unlimited}}
 
 // goldenPages gives one encoding each of what is stored beside records.
@@ -261,7 +266,7 @@ func goldenPages(t testing.TB) map[string][]byte {
 		"record":  encodeRecord(goldenRecord()),
 		"page":    page(false),
 		"gone":    page(true),
-		"root":    (&root{nextMessage: 1 << 20, maxValidity: 1e9, oldest: 1 << 30, subscribed: []string{"INBOX", "a/b"}, quota: goldenQuota}).encode(),
+		"root":    (&root{nextMessage: 1 << 20, maxValidity: 1e9, oldest: 1 << 30, subscribed: []string{"INBOX", "a/b"}, quota: goldenQuota, index: goldenIndex}).encode(),
 		"mailbox": state.encode(),
 		"meta": encodeMetadata(9, entries{
 			{Name: "/private/A", Reader: 7, Value: []byte("one"), ModSeq: 12}, {Name: "/private/a", Reader: 1 << 40, Value: []byte{}, ModSeq: 5},
@@ -299,13 +304,13 @@ func TestGoldenEncodings(t *testing.T) {
 func written(name string) string {
 	switch name {
 	case "record":
-		return ".v7"
+		return ".v8"
 	case "mailbox":
 		return ".v6"
 	case "summary":
 		return ".v3"
 	case "root":
-		return ".v2"
+		return ".v3"
 	}
 	return ".v1"
 }
@@ -335,7 +340,7 @@ func TestOlderEncodings(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	n := len(goldenRecord())
-	for _, name := range []string{"record.v2.golden", "record.v3.golden", "record.v4.golden", "record.v5.golden", "record.v6.golden"} {
+	for _, name := range []string{"record.v2.golden", "record.v3.golden", "record.v4.golden", "record.v5.golden", "record.v6.golden", "record.v7.golden"} {
 		if err := decodeRecord(read(name), mail.ModSeq(100+n), func(c *logged) error {
 			_, err := c.change()
 			if c.after.DeletedBytes != 0 && name < "record.v5" {
@@ -362,6 +367,9 @@ func TestOlderEncodings(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if r, err := decodeRoot(read("root.v1.golden")); err != nil || r.quota != (mail.OwnQuota{}) || len(r.subscribed) != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := decodeRoot(read("root.v2.golden")); err != nil || r.quota != goldenQuota || r.index != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
 	err = decodeRecord(read("record.v1.golden"), mail.ModSeq(100+n), func(c *logged) error {
@@ -395,7 +403,7 @@ func TestOlderEncodings(t *testing.T) {
 func TestPagesRoundTrip(t *testing.T) {
 	pages := goldenPages(t)
 	r, err := decodeRoot(pages["root"])
-	if err != nil || !reflect.DeepEqual(r, &root{1 << 20, 1e9, 1 << 30, []string{"INBOX", "a/b"}, goldenQuota}) {
+	if err != nil || !reflect.DeepEqual(r, &root{1 << 20, 1e9, 1 << 30, []string{"INBOX", "a/b"}, goldenQuota, goldenIndex}) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	m, err := decodeMailbox(pages["mailbox"])

@@ -87,7 +87,7 @@ func (a *Account) readModel(ctx context.Context) (*model, error) {
 				return err
 			}
 			m.nextMessage, m.maxValidity = r.nextMessage, r.maxValidity
-			m.last, m.rootSaved, m.ownQuota = h.Saved, h.Saved, r.quota
+			m.last, m.rootSaved, m.ownQuota, m.index = h.Saved, h.Saved, r.quota, r.index
 			for _, name := range r.subscribed {
 				m.subscribed[name] = true
 			}

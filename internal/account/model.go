@@ -34,6 +34,8 @@ type model struct {
 	used     mail.Usage // the sum of counts: see quota.go
 	ownQuota mail.OwnQuota
 
+	index []mail.IndexSegment // of the text; replaced, never changed
+
 	recentDirty map[*mailbox]struct{} // those whose claimed is not in the log yet
 
 	// What came since the last save, and decides when the next is due.
@@ -115,7 +117,7 @@ func (m *model) oldest() int64 {
 
 func (m *model) root() *root {
 	return &root{
-		nextMessage: m.nextMessage, maxValidity: m.maxValidity, oldest: m.oldest(), quota: m.ownQuota,
+		nextMessage: m.nextMessage, maxValidity: m.maxValidity, oldest: m.oldest(), quota: m.ownQuota, index: m.index,
 		subscribed: slices.Sorted(maps.Keys(m.subscribed)),
 	}
 }

@@ -20,7 +20,7 @@ const (
 
 const (
 	pageVersion    = 1
-	rootVersion    = 2 // 1 had no quota
+	rootVersion    = 3 // 1 had no quota, 1 and 2 no text index
 	mailboxVersion = 6 // 1 had no forgotten, 1 and 2 no limit, 1 to 3 no octets of deleted messages, 1 to 4 no key, 1 to 5 no acl
 )
 
@@ -146,6 +146,7 @@ type root struct {
 	oldest      int64 // no later than the first message still held was expunged; 0: none is held
 	subscribed  []string
 	quota       mail.OwnQuota
+	index       []mail.IndexSegment
 }
 
 func (r *root) encode() []byte {
@@ -156,7 +157,7 @@ func (r *root) encode() []byte {
 	for _, name := range r.subscribed {
 		b = appendString(b, name)
 	}
-	return appendQuota(b, r.quota)
+	return appendIndex(appendQuota(b, r.quota), r.index)
 }
 
 func decodeRoot(data []byte) (*root, error) {
@@ -171,6 +172,9 @@ func decodeRoot(data []byte) (*root, error) {
 	}
 	if version > 1 {
 		r.quota = d.quota()
+	}
+	if version > 2 {
+		r.index = d.index()
 	}
 	return r, d.done()
 }

@@ -37,6 +37,7 @@ const (
 	kindAppendLimit
 	kindQuota
 	kindAccessKey // 17
+	kindIndex
 )
 
 // encodeRecord writes changes, which follow one another.
@@ -147,6 +148,9 @@ func (w *recordWriter) event(e mail.Event) (eventKind, []byte) {
 	case mail.QuotaSet:
 		kind = kindQuota
 		b = appendQuota(b, e.Quota)
+	case mail.IndexSet:
+		kind = kindIndex
+		b = appendIndex(b, e.Segments)
 	case mail.Subscribed:
 		kind = kindSubscribed
 		on := byte(0)
@@ -227,7 +231,7 @@ func (c *logged) change() (mail.Change, error) {
 	d := decoder{what: "a change in the log", b: c.payload}
 	e := c.event(&d)
 	switch c.kind {
-	case kindSubscribed, kindMetadata, kindQuota:
+	case kindSubscribed, kindMetadata, kindQuota, kindIndex:
 	default:
 		if c.mailbox == 0 {
 			d.fail("it names no mailbox")
@@ -292,6 +296,8 @@ func (c *logged) event(d *decoder) mail.Event {
 		return mail.MetadataSet{Entries: d.metadata()}
 	case kindQuota:
 		return mail.QuotaSet{Quota: d.quota()}
+	case kindIndex:
+		return mail.IndexSet{Segments: d.index()}
 	case kindSubscribed:
 		on := d.byte() != 0
 		return mail.Subscribed{On: on, Name: d.string()}

@@ -248,16 +248,7 @@ func (s *Selection) Summaries(ctx context.Context, rows []Row, each func(i int, 
 	for i := range rows {
 		ids[i] = rows[i].ID
 	}
-	var m Summary
-	return s.a.store.Summaries(ctx, ids, func(i int, data []byte) error {
-		if err := m.decode(data); err != nil {
-			return err
-		}
-		if m.account != s.a.id || m.id != ids[i] {
-			return mail.Errorf(mail.Corrupt, "the summary of message %d is another's", ids[i])
-		}
-		return each(i, &m)
-	})
+	return s.a.Messages(ctx, ids, each)
 }
 
 // Body is an open message: prefix and body as one.
@@ -272,11 +263,12 @@ func (s *Selection) Body(ctx context.Context, m *Summary) (Body, error) {
 	if s.Rights()&mail.RightRead == 0 {
 		return nil, noMailbox()
 	}
-	return s.open(ctx, m)
+	return s.a.OpenMessage(ctx, m)
 }
 
-func (s *Selection) open(ctx context.Context, m *Summary) (Body, error) {
-	b, err := s.a.pool.store.Bodies().Open(ctx, m.ref)
+// OpenMessage opens the message a summary describes.
+func (a *Account) OpenMessage(ctx context.Context, m *Summary) (Body, error) {
+	b, err := a.pool.store.Bodies().Open(ctx, m.ref)
 	if err != nil {
 		return nil, err
 	}
