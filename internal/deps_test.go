@@ -42,6 +42,7 @@ const house = `
 	3  account         the living mailbox; the only caller of the store
 
 	4  delivery        one message, many recipients
+	4  index           the text indexes of accounts: built, merged, asked
 	4  importer        mail from and to mbox and Maildir
 
 	5  imapserver      one IMAP conversation

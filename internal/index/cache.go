@@ -1,0 +1,137 @@
+package index
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"sync"
+
+	"postern/internal/account"
+	"postern/internal/mail"
+	"postern/internal/search/terms"
+)
+
+// maxOpen bounds the segments that are kept open: each may hold a file.
+const maxOpen = 256
+
+// cache keeps segments open, those used last, as far as memory goes.
+type cache struct {
+	pool  *account.Pool
+	limit int64
+
+	mu     sync.Mutex
+	open   map[mail.BodyRef]*opened
+	recent list.List // of *opened, the one used last first
+	closed bool
+}
+
+// opened is an open segment.
+type opened struct {
+	ref   mail.BodyRef
+	place *list.Element
+	users int
+	gone  bool // not in the cache any more: the last user closes it
+
+	once sync.Once
+	*terms.Segment
+	body account.Body
+	err  error
+}
+
+// take gives a segment, which is given back by give.
+func (c *cache) take(ctx context.Context, ref mail.BodyRef) (*opened, error) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil, mail.Errorf(mail.Unavailable, "the text index is closed")
+	}
+	o := c.open[ref]
+	if o == nil {
+		o = &opened{ref: ref}
+		o.place = c.recent.PushFront(o)
+		if c.open == nil {
+			c.open = map[mail.BodyRef]*opened{}
+		}
+		c.open[ref] = o
+	}
+	c.recent.MoveToFront(o.place)
+	o.users++
+	c.mu.Unlock()
+	o.once.Do(func() { o.Segment, o.body, o.err = openSegment(ctx, c.pool, ref) })
+	if o.err != nil {
+		err := o.err
+		c.forget(ref)
+		c.give(o)
+		return nil, err
+	}
+	return o, nil
+}
+
+// openSegment opens a segment that is used by nobody else.
+func openSegment(ctx context.Context, pool *account.Pool, ref mail.BodyRef) (*terms.Segment, account.Body, error) {
+	body, err := pool.OpenSegment(ctx, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := terms.Open(body, body.Size())
+	if err != nil {
+		return nil, nil, errors.Join(err, body.Close())
+	}
+	return s, body, nil
+}
+
+// give gives a segment back, and closes those there is no room for.
+func (c *cache) give(o *opened) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o.users--; o.users == 0 && o.gone {
+		o.close()
+	}
+	held := int64(0)
+	for at := c.recent.Front(); at != nil; {
+		s := at.Value.(*opened)
+		at = at.Next()
+		if s.users > 0 {
+			continue // being read, or being opened
+		}
+		if s.Segment != nil {
+			held += s.Held()
+		}
+		if held > c.limit || len(c.open) > maxOpen {
+			c.drop(s)
+		}
+	}
+}
+
+// forget takes a segment out, which is open as long as somebody uses it.
+func (c *cache) forget(ref mail.BodyRef) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o := c.open[ref]; o != nil {
+		c.drop(o)
+	}
+}
+
+func (c *cache) drop(o *opened) {
+	delete(c.open, o.ref)
+	c.recent.Remove(o.place)
+	if o.gone = true; o.users == 0 {
+		o.close()
+	}
+}
+
+func (o *opened) close() {
+	if o.body != nil {
+		_ = o.body.Close() // it was read only
+	}
+}
+
+func (c *cache) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for _, o := range c.open {
+		c.drop(o)
+	}
+	return nil
+}
