@@ -128,7 +128,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 	return &generation{
 		imap: imapserver.New(imapserver.Options{
 			Accounts: s.pool, Log: s.log, Metrics: s.metrics, Limits: imapLimits(cfg), Version: version(), Metadata: &s.metadata,
-			Hostname: hostname(cfg), Finder: urlOwners{s.store.Directory(), rules}, Submitters: cfg.IMAP.Submitters,
+			Hostname: hostname(cfg), Finder: urlOwners{s.store.Directory(), rules}, Submitters: cfg.IMAP.Submitters, Index: s.searched(),
 			People: people{s.store.Directory(), rules}, ACLAnyone: cfg.IMAP.ACLAnyone, Granted: s.audit.granted,
 			SessionsOf: s.policies.sessions, MayShare: s.policies.mayShare,
 			Auth: auth.New(auth.Config{

@@ -18,6 +18,7 @@ import (
 	"postern/internal/guard"
 	"postern/internal/imapserver"
 	"postern/internal/importer"
+	"postern/internal/index"
 	"postern/internal/mail"
 	"postern/internal/observe"
 	"postern/internal/store"
@@ -32,6 +33,7 @@ type instance struct {
 	log   *slog.Logger
 	store store.Store
 	pool  *account.Pool
+	index *index.Index
 	rules addressRules
 
 	imports  *importer.Importer
@@ -76,6 +78,7 @@ func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry
 	}
 	in := &instance{
 		cfg: cfg, log: log, store: st, pool: pool, guard: watch, audit: trail, policies: held,
+		index:   index.New(index.Options{Pool: pool, Log: log, Metrics: metrics, Share: float64(cfg.Index.CPU) / 100}),
 		imports: importer.New(importer.Options{Pool: pool, Notes: importNotes{st.Shelf()}}),
 	}
 	in.rules.set(rulesOf(cfg))
@@ -157,7 +160,7 @@ const closeTimeout = 30 * time.Second
 func (in *instance) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	return errors.Join(in.pool.Close(ctx), in.keepGuard(ctx), in.store.Close(), in.audit.close())
+	return errors.Join(in.pool.Close(ctx), in.keepGuard(ctx), in.index.Close(), in.store.Close(), in.audit.close())
 }
 
 // becomeOwner makes a command that root runs take on the owner of the data
@@ -179,4 +182,12 @@ func becomeOwner(dir string) error {
 		return fmt.Errorf("take on the owner of %s: %w", dir, err)
 	}
 	return nil
+}
+
+// searched is the text index that searches ask, if any.
+func (in *instance) searched() *index.Index {
+	if !in.cfg.Index.Enabled {
+		return nil
+	}
+	return in.index
 }

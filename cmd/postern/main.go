@@ -34,6 +34,7 @@ type commands struct {
 	Policy  policyGroup           `cmd:"" help:"See which of the configuration's rules hold for an account."`
 	Guard   guardGroup            `cmd:"" help:"See how signing in is guarded against guessing, and help somebody in."`
 	Meta    metadataGroup         `cmd:"" name:"metadata" help:"List, set and remove what the server tells all clients about itself."`
+	Index   indexGroup            `cmd:"" help:"See how far the text index has come, and make it anew."`
 	Check   checkCommand          `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
 	Backup  backupCommand         `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
 	Restore restoreCommand        `cmd:"" help:"Bring a backup back into an empty data directory."`

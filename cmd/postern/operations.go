@@ -48,6 +48,8 @@ var operations = map[string]operation{
 	"guard-explain":  onAccount(guardExplain),
 	"guard-forget":   guardForget,
 	"guard-allow":    guardAllow,
+	"index-status":   indexStatus,
+	"index-rebuild":  indexRebuild,
 	"metadata-list":  metadataList,
 	"metadata-set":   metadataSet,
 	"metadata-unset": metadataUnset,

@@ -147,6 +147,9 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	s.stop = stop
 	go s.certs.Watch(watching, certificateWatch, s.tellCertificate)
 	s.keeping.Go(func() { s.keepGuardAlways(watching) })
+	if cfg.Index.Enabled {
+		s.keeping.Go(func() { s.index.Run(watching) })
+	}
 	s.keeping.Go(func() { s.scram.watch(watching, s.store.Directory(), s.log) })
 	return s, nil
 }

@@ -17,6 +17,7 @@ func TestDialogues(t *testing.T) {
 		t.Fatalf("no dialogues: %v", err)
 	}
 	w := newWorld(t, nil)
+	w.keepIndex()
 	for _, path := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".dialogue"), func(t *testing.T) {
 			text, err := os.ReadFile(path)

@@ -123,6 +123,7 @@ func TestSessionsAtRandom(t *testing.T) {
 		steps = 150
 	}
 	w := newWorld(t, nil)
+	w.keepIndex()
 	followers := make([]*follower, 4)
 	for i := range followers {
 		f := &follower{client: w.login(), rnd: rand.New(rand.NewPCG(7, uint64(i)))}

@@ -226,6 +226,7 @@ func TestAgainstReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	all := letters(r, count)
 	w := newWorld(t, nil)
+	w.keepIndex()
 	w.appendLetters(r, all)
 	c := w.selected()
 	if err := c.conn.SetDeadline(time.Now().Add(10 * time.Minute)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"postern/internal/account"
+	"postern/internal/index"
 	"postern/internal/mail"
 	"postern/internal/message"
 	"postern/internal/search"
@@ -60,7 +61,9 @@ func (s *session) findWithin(ctx context.Context, box *openBox, program *search.
 		return findings{}, err
 	}
 	f := finding{session: s, box: box, ctx: ctx, program: program, body: program.Needs().Body}
-	if err := f.among(program.Bound(all)); err != nil {
+	among := program.Bound(all)
+	f.askIndex(among.Len())
+	if err := f.among(among); err != nil {
 		return findings{}, err
 	}
 	return f.found, nil
@@ -113,11 +116,35 @@ type finding struct {
 	evaluator *search.Evaluator // made when a row is not enough
 	found     findings
 
+	known   *index.Known    // what the text index says; nil: nothing
+	indexed []search.Answer // of one row
+
 	// Of the present chunk of rows:
 	answers   []search.Answer
 	undecided []account.Row
 	places    []int // of the undecided, in answers
 	kept      []*account.Summary
+}
+
+// fewForIndex is how many messages are rather read than looked up.
+const fewForIndex = 16
+
+// askIndex looks up the keys of a search among so many messages.
+func (f *finding) askIndex(among int) {
+	keys := f.program.Lookups()
+	if f.session.srv.index == nil || len(keys) == 0 || among <= fewForIndex {
+		return
+	}
+	f.known = f.session.srv.index.Find(f.ctx, f.box.sel.Account(), f.box.sel.Index(), keys)
+	f.indexed = make([]search.Answer, len(keys))
+}
+
+// row makes of a row what a search looks at.
+func (f *finding) row(dst *search.Row, row *account.Row) {
+	f.box.searchRow(dst, row)
+	if dst.Known = nil; f.known != nil && f.known.Of(row.ID, f.indexed) {
+		dst.Known = f.indexed
+	}
 }
 
 // among goes over the messages in chunks of rows.
@@ -148,7 +175,7 @@ func (f *finding) chunk(rows []account.Row) error {
 	f.answers, f.undecided, f.places = f.answers[:0], f.undecided[:0], f.places[:0]
 	var row search.Row
 	for i := range rows {
-		f.box.searchRow(&row, &rows[i])
+		f.row(&row, &rows[i])
 		answer := f.program.MatchRow(&row)
 		f.answers = append(f.answers, answer)
 		if answer == search.Unknown {
@@ -206,7 +233,7 @@ func (f *finding) match(k int, m *account.Summary) error {
 		f.evaluator = f.program.Evaluator()
 	}
 	var row search.Row
-	f.box.searchRow(&row, &f.undecided[k])
+	f.row(&row, &f.undecided[k])
 	source := searchSource{sel: f.box.sel, stored: m}
 	yes, err := f.evaluator.Match(f.ctx, &row, &source)
 	if source.open != nil {

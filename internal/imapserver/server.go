@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postern/internal/account"
+	"postern/internal/index"
 	"postern/internal/mail"
 	"postern/internal/netserver"
 	"postern/internal/observe"
@@ -55,6 +56,7 @@ type Options struct {
 	Hostname    string               // the host that URLs of ours name; "": URLs are relative only
 	Finder      Finder               // finds the owners of URLs; nil: there is no URLAUTH
 	Submitters  []string             // users that may fetch by URLs made for submission
+	Index       *index.Index         // what searches of text ask first; nil: they read the messages
 
 	// ACLAnyone lets owners share their mailboxes with "anyone".
 	ACLAnyone bool
@@ -83,6 +85,7 @@ type Server struct {
 	hostname   string
 	finder     Finder
 	submitters []string
+	index      *index.Index
 
 	aclAnyone bool // mailboxes may be shared with "anyone"
 	granted   func(context.Context, Grant)
@@ -149,7 +152,7 @@ func New(o Options) *Server {
 	s := &Server{
 		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, granted: o.Granted, sessionsOf: o.SessionsOf, mayShare: o.MayShare, log: o.Log, trace: o.Transcripts,
 		limits: o.Limits.withDefaults(), rules: o.Rules, census: o.Census,
-		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters,
+		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters, index: o.Index,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),
 		sessions: make(map[*session]struct{}),
 		drains:   make(map[<-chan struct{}]*drainWatch),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"postern/internal/account"
 	"postern/internal/auth"
+	"postern/internal/index"
 	"postern/internal/mail"
 	"postern/internal/netserver"
 	"postern/internal/store/storetest"
@@ -105,6 +107,7 @@ type world struct {
 	faults *storetest.Faulty // stands before mem
 	pool   *account.Pool
 	server *Server
+	index  *index.Index
 	net    *netserver.Server
 	users  *users
 	clock  *clock
@@ -149,6 +152,8 @@ func newServer(t testing.TB, change func(*Options)) *world {
 	o := Options{Accounts: w.pool, People: w.users, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Finder: w.users, Auth: auth.New(auth.Config{
 		Directory: w.users, Cost: cheap, Now: w.clock.Now, Iterations: 10_000, ScramReady: func() bool { return true },
 	})}
+	w.index = index.New(index.Options{Pool: w.pool, Log: log, Share: 1, Least: 1, Every: 5 * time.Millisecond})
+	o.Index = w.index
 	if change != nil {
 		change(&o)
 	}
@@ -195,6 +200,17 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	return w
 }
 
+// keepIndex builds the text index while the test goes on: now it is behind, now it is not.
+func (w *world) keepIndex() {
+	running, stop := context.WithCancel(context.Background())
+	var building sync.WaitGroup
+	building.Go(func() { w.index.Run(running) })
+	w.t.Cleanup(func() {
+		stop()
+		building.Wait()
+	})
+}
+
 // setQuota gives an account limits, in the units of RFC 9208 5.
 func (w *world) setQuota(name string, limits map[string]uint64) error {
 	ctx := context.Background()
@@ -227,7 +243,7 @@ func (w *world) close() {
 }
 
 func (w *world) closeStore(ctx context.Context) {
-	if err := w.pool.Close(ctx); err != nil {
+	if err := errors.Join(w.pool.Close(ctx), w.index.Close()); err != nil {
 		w.t.Error(err)
 	}
 	if err := account.Check(ctx, w.mem, func(p account.Problem) { w.t.Errorf("check: %s", p) }); err != nil {

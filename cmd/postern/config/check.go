@@ -53,6 +53,9 @@ func (c *Config) check(r *reader) {
 	if c.Store.Reserve < LeastReserve {
 		r.mistake(at("store.reserve"), "store.reserve: at least %q: a full disk must not be met before deleting is possible", LeastReserve)
 	}
+	if c.Index.CPU < 1 || c.Index.CPU > 100 {
+		r.mistake(at("index.cpu_percent"), "index.cpu_percent: from 1 to 100; enabled = false turns the index off")
+	}
 	if c.Store.ExpungeHold < time.Hour {
 		r.mistake(at("store.expunge_hold"), "store.expunge_hold: at least \"1h\": sessions that still show the mail must have time to learn that it is gone")
 	}

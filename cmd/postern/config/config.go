@@ -25,6 +25,7 @@ type Config struct {
 	Policy    []Policy  `toml:"policy" doc:"Rules for some accounts or for all (docs/policy.md): [[policy]], any number of times. Of two rules that say something of the same setting the later holds; postern policy explain ACCOUNT tells which."`
 	Limits    Limits    `toml:"limits" doc:"How much one client may ask for. They are there against attacks and runaway programs; a server with ordinary clients needs no other ones."`
 	Store     Store     `toml:"store" doc:"The embedded store."`
+	Index     Index     `toml:"index" doc:"The text index, which makes SEARCH quick. It is built in the background; searches find the same without it. Read at the start."`
 	Log       Log       `toml:"log" doc:"The log, on standard error."`
 	Audit     Audit     `toml:"audit" doc:"The record of who signed in, who was refused and why, and who changed what."`
 	Control   Control   `toml:"control" doc:"The socket by which the postern commands reach a running server."`
@@ -148,6 +149,12 @@ type Limits struct {
 	Keywords   int           `toml:"keywords_per_mailbox" doc:"Different keywords that clients may bring into a mailbox."`
 }
 
+// Index is what concerns the text index.
+type Index struct {
+	Enabled bool `toml:"enabled" doc:"Build the text index and use it. Off, what was built stays and is used again when it is on."`
+	CPU     int  `toml:"cpu_percent" doc:"How much of one processor building may take, from 1 to 100."`
+}
+
 // Store is what concerns the embedded store.
 type Store struct {
 	Reserve     Size          `toml:"reserve" doc:"Room on the disk below which nothing more is written: clients get NO [UNAVAILABLE], LMTP 452, until there is room again."`
@@ -194,6 +201,7 @@ func Default() Config {
 			CommandLine: 64 << 10, Literal: 128 << 10, Arguments: 1 << 20,
 			SearchTime: 30 * time.Second, Searches: 4, Mailboxes: 10_000, Keywords: 1024,
 		},
+		Index: Index{Enabled: true, CPU: 50},
 		Store: Store{Reserve: 256 << 20, Cache: 64 << 20, ExpungeHold: 24 * time.Hour},
 		Log:   Log{Format: "auto", Level: "info"},
 	}

@@ -95,7 +95,7 @@ a = 1
 		"postern.toml:21: listen.imap 0.0.0.0:143: plaintext needs a loopback address, a Unix socket, or networks",
 		"postern.toml:24: listen.lmtp may be given several times: write [[listen.lmtp]]",
 		"postern.toml:29: mailboxes.sent was given on line 28 already",
-		"postern.toml:31: unknown setting nonsense: known here are data, hostname, listen, tls, auth, mailboxes, quota, imap, lmtp, policy, limits, store, log, audit, control",
+		"postern.toml:31: unknown setting nonsense: known here are data, hostname, listen, tls, auth, mailboxes, quota, imap, lmtp, policy, limits, store, index, log, audit, control",
 		"postern.toml:34: unknown setting nog: did you mean log?",
 	}
 	if got := strings.Split(err.Error(), "\n"); !reflect.DeepEqual(got, want) {
@@ -105,7 +105,7 @@ a = 1
 
 func TestSmallMistakes(t *testing.T) {
 	for file, want := range map[string]string{
-		"foo = 1": "f:1: unknown setting foo: known here are data, hostname, listen, tls, auth, mailboxes, quota, imap, lmtp, policy, limits, store, log, audit, control",
+		"foo = 1": "f:1: unknown setting foo: known here are data, hostname, listen, tls, auth, mailboxes, quota, imap, lmtp, policy, limits, store, index, log, audit, control",
 		"[[listen.imaps]]\naddress = \"[::1]:65536\"": `f:2: listen.imaps.address: "[::1]:65536": port 65536 is neither a number up to 65535 nor a service known here`,
 		"[[listen.imap]]\naddress = \"127.0.0.1:-1\"": `f:2: listen.imap.address: "127.0.0.1:-1": port -1 is neither a number up to 65535 nor a service known here`,
 		"[[listen.imap]]\naddress = \"[::1]:65535\"":  "",
