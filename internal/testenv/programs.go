@@ -18,13 +18,16 @@ const (
 	// Rooted: unpacked as well, together with every library it loads, so that it runs in a root directory of its
 	// own. For servers: their paths are compiled in, and their packages replace each other and start services.
 	Rooted
+	// FromNPM: a package of Node's and what it needs, put under build/peers by npm as
+	// test/clients/NAME/package-lock.json has it; no script of theirs is run.
+	FromNPM
 )
 
 // A Program is something tests need that is not ours.
 type Program struct {
 	Name     string // how tests ask for it
 	How      How
-	Packages []string // the Debian packages that bring it, without their dependencies
+	Packages []string // the Debian packages that bring it, without their dependencies; none with FromNPM
 	Binary   string   // where it then is: absolute where installed, below the root where unpacked
 	Why      string   // which tests ask for it
 }
@@ -53,6 +56,12 @@ func Programs() []Program {
 			Why: "real client: retrieval"},
 		{Name: "imapfilter", How: Installed, Packages: []string{"imapfilter"}, Binary: "/usr/bin/imapfilter",
 			Why: "real client: server-side sorting by script"},
+		{Name: "node", How: Installed, Packages: []string{"nodejs"}, Binary: "/usr/bin/node",
+			Why: "runs the clients that are Node's"},
+		{Name: "npm", How: Installed, Packages: []string{"npm"}, Binary: "/usr/bin/npm",
+			Why: "brings the clients that are Node's"},
+		{Name: "imapflow", How: FromNPM, Binary: "node_modules/imapflow/package.json",
+			Why: "real client: what hosted programs use; IMAP4rev2, QRESYNC, COMPRESS"},
 		{Name: "interimap", How: Installed, Packages: []string{"interimap"}, Binary: "/usr/bin/interimap",
 			Why: "real client: QRESYNC, both ways"},
 		{Name: "gsasl", How: Installed, Packages: []string{"gsasl"}, Binary: "/usr/bin/gsasl",

@@ -12,6 +12,7 @@
 package testenv
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -90,7 +91,7 @@ func find(t testing.TB, name string) Program {
 func (p Program) Find() (string, error) {
 	if p.Private() {
 		path := filepath.Join(p.Root(), p.Binary)
-		if _, err := os.Stat(p.Stamp()); err != nil {
+		if !p.stamped() {
 			return "", fmt.Errorf("%s is not unpacked under build/peers (make test does it as root on Debian)", p.Name)
 		}
 		if _, err := os.Stat(path); err != nil {
@@ -123,6 +124,21 @@ func (p Program) Root() string { return filepath.Join(PeersDir(), p.Name, "root"
 
 // Stamp is the file whose existence says that unpacking came to its end; it holds the versions unpacked.
 func (p Program) Stamp() string { return filepath.Join(PeersDir(), p.Name, "versions") }
+
+// Lock is the file that says which versions npm is to bring.
+func (p Program) Lock() string {
+	return filepath.Join(ModuleRoot(), "test", "clients", p.Name, "package-lock.json")
+}
+
+// stamped reports whether unpacking came to its end, and with npm of what is to be had now.
+func (p Program) stamped() bool {
+	stamp, err := os.ReadFile(p.Stamp())
+	if err != nil || p.How != FromNPM {
+		return err == nil
+	}
+	lock, err := os.ReadFile(p.Lock())
+	return err == nil && bytes.Equal(stamp, lock)
+}
 
 // PeersDir is the directory under which everything private is unpacked.
 func PeersDir() string { return filepath.Join(ModuleRoot(), "build", "peers") }

@@ -60,7 +60,11 @@ func All(ctx context.Context, progress io.Writer) error {
 	}
 	for _, program := range unpack {
 		fmt.Fprintf(progress, "fetch: unpacking %s under build/peers\n", program.Name)
-		if err := unpackPrivately(ctx, program); err != nil {
+		bring := unpackPrivately
+		if program.How == testenv.FromNPM {
+			bring = bringByNPM
+		}
+		if err := bring(ctx, program); err != nil {
 			failures = append(failures, fmt.Errorf("unpacking %s: %w", program.Name, err))
 		}
 	}
