@@ -52,7 +52,7 @@ func due(segments []mail.IndexSegment, next mail.MessageID, least int) (gap, boo
 // build makes a segment of what there is in a gap, as far as memory goes, and puts it into
 // the account's index.
 func (x *Index) build(ctx context.Context, a *account.Account, g gap, pace *pace, told func(messages int)) error {
-	b := terms.NewBuilder()
+	b := terms.NewBuilder(search.TextsMaker())
 	r := reading{x: x, a: a, b: b, pace: pace}
 	low := g.low
 	for low < g.high && b.Held() < builderMemory {

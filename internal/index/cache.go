@@ -8,6 +8,7 @@ import (
 
 	"postern/internal/account"
 	"postern/internal/mail"
+	"postern/internal/search"
 	"postern/internal/search/terms"
 )
 
@@ -67,6 +68,9 @@ func (c *cache) take(ctx context.Context, ref mail.BodyRef) (*opened, error) {
 	return o, nil
 }
 
+// errOtherMaker says that a segment was made by another version, whose texts may differ.
+var errOtherMaker = errors.New("index: the segment was made by another version")
+
 // openSegment opens a segment that is used by nobody else.
 func openSegment(ctx context.Context, pool *account.Pool, ref mail.BodyRef) (*terms.Segment, account.Body, error) {
 	body, err := pool.OpenSegment(ctx, ref)
@@ -76,6 +80,9 @@ func openSegment(ctx context.Context, pool *account.Pool, ref mail.BodyRef) (*te
 	s, err := terms.Open(body, body.Size())
 	if err != nil {
 		return nil, nil, errors.Join(err, body.Close())
+	}
+	if s.Maker() != search.TextsMaker() {
+		return nil, nil, errors.Join(errOtherMaker, body.Close())
 	}
 	return s, body, nil
 }

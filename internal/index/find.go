@@ -135,7 +135,8 @@ func (k *Known) segment(id mail.MessageID) *answered {
 // damaged notes that a segment cannot be read, to be taken out and made again.
 func (x *Index) damaged(id mail.AccountID, ref mail.BodyRef, err error) {
 	kind, isDamage := mail.KindOf(err), errors.Is(err, terms.ErrDamaged)
-	if kind != mail.Corrupt && kind != mail.NotFound && !isDamage {
+	isOther := errors.Is(err, errOtherMaker)
+	if !isOther && kind != mail.Corrupt && kind != mail.NotFound && !isDamage {
 		x.log.Warn("index: a segment cannot be read now; its messages are read instead", observe.Account(id), observe.Error(err))
 		return
 	}
@@ -145,6 +146,9 @@ func (x *Index) damaged(id mail.AccountID, ref mail.BodyRef, err error) {
 	x.bad[ref] = id
 	x.mu.Unlock()
 	// What is not there was merged meanwhile, if not by this node then by another.
+	if !known && isOther {
+		x.log.Info("index: a segment of another version is made again", observe.Account(id))
+	}
 	if !known && (isDamage || kind == mail.Corrupt) {
 		x.numbers.damaged.Add()
 		x.log.Error("index: a segment is damaged; its messages are read instead, and it is made again", observe.Account(id), observe.Error(err))

@@ -481,3 +481,76 @@ func TestRun(t *testing.T) {
 	running.Wait()
 	w.end(t)
 }
+
+// TestOtherMaker meets segments whose texts were folded otherwise: they answer nothing and are made again.
+func TestOtherMaker(t *testing.T) {
+	w := newWorld(t)
+	w.add(t, "Subject: one\r\n\r\nbody\r\n", "Subject: two\r\n\r\nbody\r\n")
+	b := terms.NewBuilder(search.TextsMaker() + 1)
+	s := mail.IndexSegment{Low: 1, High: 3, Messages: 2}
+	for id := range uint64(2) {
+		b.Begin(id + 1) // and has no text at all
+	}
+	if err := w.index.put(t.Context(), w.a, &s, nil, newPace(1), b.Write); err != nil {
+		t.Fatal(err)
+	}
+	c := mail.Criteria{Op: mail.SearchBody, Text: "body"}
+	if known, _ := w.compare(t, mail.Inbox, c, mail.UnicodeCasemap); known != 0 {
+		t.Errorf("%d messages are known by a segment of another maker", known)
+	}
+	w.index.replaceBad(t.Context())
+	w.finish(t)
+	if known, _ := w.compare(t, mail.Inbox, c, mail.UnicodeCasemap); known != 2 {
+		t.Errorf("%d messages are known, want 2", known)
+	}
+	w.end(t)
+}
+
+// inStep waits until a node has followed what the other one did.
+func inStep(a, b *world) {
+	for a.a.NextMessage() != b.a.NextMessage() || !slices.Equal(a.a.Index(), b.a.Index()) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestTwoNodes lets two nodes keep one account's index: who is slower throws its work away.
+func TestTwoNodes(t *testing.T) {
+	w := newWorld(t)
+	other := &world{mem: w.mem.Node(), now: w.now}
+	other.store = &breaking{Store: other.mem, broken: map[mail.BodyRef]bool{}}
+	other.start(t)
+	for i := range 3 {
+		w.add(t, fmt.Sprintf("Subject: %d\r\n\r\nword%d\r\n", i, i))
+		w.finish(t)
+		inStep(w, other)
+		if other.step(t) {
+			t.Fatal("the other node builds what is built")
+		}
+	}
+	// Both build the same range, and both merge.
+	w.add(t, "Subject: 3\r\n\r\nword3\r\n")
+	inStep(w, other)
+	g, ok := due(other.a.Index(), other.a.NextMessage(), 1)
+	if !ok {
+		t.Fatal("nothing is due")
+	}
+	w.step(t)
+	err := other.index.build(t.Context(), other.a, g, newPace(1), func(int) {})
+	if !isOvertaken(err) {
+		t.Fatalf("the slower of two builds gives %v", err)
+	}
+	of := mergeable(w.a.Index())
+	if of == nil {
+		t.Fatal("nothing is to be merged")
+	}
+	w.step(t)
+	if err := other.index.merge(t.Context(), other.a, of, newPace(1)); !isOvertaken(err) {
+		t.Fatalf("the slower of two merges gives %v", err)
+	}
+	inStep(w, other)
+	if known, rows := other.compare(t, mail.Inbox, mail.Criteria{Op: mail.SearchBody, Text: "word2"}, mail.UnicodeCasemap); known != rows || rows != 4 {
+		t.Errorf("the other node knows %d of %d messages", known, rows)
+	}
+	other.stop(t)
+	w.end(t)
+}

@@ -20,7 +20,7 @@ type indexed struct {
 
 // index makes a segment of messages.
 func index(t *rapid.T, raws []string) *indexed {
-	b := terms.NewBuilder()
+	b := terms.NewBuilder(1)
 	var texts Texts
 	x := &indexed{}
 	for i, raw := range raws {

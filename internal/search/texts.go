@@ -3,11 +3,26 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"io"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"postern/internal/mail"
 	"postern/internal/message"
 )
+
+// textsVersion is raised with every change to what the texts of a message are, how they are
+// decoded or how they are folded: of an index made otherwise nothing is certain any more.
+const textsVersion = 1
+
+// TextsMaker names the way in which Texts reads and folds now. It is another after a change
+// here and where another edition of Unicode folds otherwise.
+func TextsMaker() uint32 {
+	return crc32.ChecksumIEEE(fmt.Appendf(nil, "%d %s %s", textsVersion, unicode.Version, norm.Version))
+}
 
 // Texts reads the texts of messages for an index: those that keys look at, each once for
 // every place it is looked for in, folded as i;unicode-casemap says. It holds buffers
@@ -89,6 +104,9 @@ func (x *Texts) readStrings(at Place, visit func(Place, []byte) error, text ...s
 		x.folded = x.folder.append(x.folded, x.read)
 	}
 	x.folded = x.folder.flush(x.folded)
+	if len(x.folded) == 0 {
+		return nil
+	}
 	if err := visit(at, x.folded); err != nil {
 		return err
 	}

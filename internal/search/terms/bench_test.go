@@ -37,7 +37,7 @@ func BenchmarkBuild(b *testing.B) {
 	b.SetBytes(int64(octets))
 	var out bytes.Buffer
 	for b.Loop() {
-		builder := NewBuilder()
+		builder := NewBuilder(1)
 		for i, text := range texts {
 			builder.Begin(uint64(i + 1))
 			builder.Text(0, text)
@@ -54,7 +54,7 @@ func BenchmarkBuild(b *testing.B) {
 // BenchmarkFind looks for strings in a segment of 20,000 messages whose terms are in memory.
 func BenchmarkFind(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	builder := NewBuilder()
+	builder := NewBuilder(1)
 	for i := range 20_000 {
 		builder.Begin(uint64(i + 1))
 		builder.Text(0, []byte(prose(rng, 1<<10)))

@@ -11,6 +11,7 @@ import (
 // rising numbers. It holds everything in memory until it is written; Held says how
 // much, so that whoever fills it can stop in time.
 type Builder struct {
+	maker  uint32
 	ids    []uint64
 	terms  map[string]int32 // section and term → its place in lists
 	lists  []growing
@@ -31,9 +32,10 @@ type growing struct {
 // What a term costs in memory beside its octets, roughly.
 const termHeld = 96
 
-// NewBuilder gives an empty Builder.
-func NewBuilder() *Builder {
-	b := &Builder{}
+// NewBuilder gives an empty Builder. maker names the way in which texts are decoded and folded
+// before they come here: a needle is right only for a segment of the same maker.
+func NewBuilder(maker uint32) *Builder {
+	b := &Builder{maker: maker}
 	b.cut.give = b.term
 	b.Reset()
 	return b
@@ -148,7 +150,7 @@ func (b *Builder) Write(w io.Writer) error {
 	}) int {
 		return cmp.Compare(x.key, y.key)
 	})
-	s := newWriter(w, len(b.ids))
+	s := newWriter(w, len(b.ids), b.maker)
 	var list []uint32
 	for _, t := range all {
 		list = list[:0]

@@ -8,12 +8,15 @@ import (
 )
 
 // Merge writes one segment of several, which follow one another: the numbers of each are
-// above those of the one before. Messages that keep says no to are left out. It reads the
+// above those of the one before, and their maker is the same. Messages that keep says no to are left out. It reads the
 // segments a block at a time. It gives the number of messages that were written.
 func Merge(w io.Writer, segments []*Segment, keep func(id uint64) bool) (int, error) {
 	var ids []uint64
 	var walks []*walk
 	for _, s := range segments {
+		if s.maker != segments[0].maker {
+			return 0, errMakers
+		}
 		k := &walk{s: s, next: make([]int32, s.n)}
 		for i := range k.next {
 			id := s.ID(i)
@@ -34,7 +37,7 @@ func Merge(w io.Writer, segments []*Segment, keep func(id uint64) bool) (int, er
 	if len(ids) > maxMessages {
 		return 0, errTooMany
 	}
-	out := newWriter(w, len(ids))
+	out := newWriter(w, len(ids), segments[0].maker)
 	var list []uint32
 	for {
 		walks = slices.DeleteFunc(walks, func(k *walk) bool { return k.done })

@@ -25,6 +25,7 @@ type Segment struct {
 	base   uint64
 	ids    []uint32 // above base; nil: base, base+1, ...
 	n      int
+	maker  uint32
 
 	mu   sync.Mutex
 	kept [][]byte // terms of blocks, by block; nil: not read
@@ -42,12 +43,13 @@ func Open(r io.ReaderAt, size int64) (*Segment, error) {
 	if err := readAt(r, t, size-trailerSize); err != nil {
 		return nil, err
 	}
-	if string(t[trailerSize-len(magic):]) != magic || binary.BigEndian.Uint32(t[36:]) != sum(t[:36]) {
+	if string(t[trailerSize-len(magic):]) != magic || binary.BigEndian.Uint32(t[40:]) != sum(t[:40]) {
 		return nil, damaged("it has no end")
 	}
 	if v := binary.BigEndian.Uint32(t[32:]); v != version {
 		return nil, damaged("its version is unknown")
 	}
+	s.maker = binary.BigEndian.Uint32(t[36:])
 	var parts [2][]byte
 	for i := range parts {
 		at := t[i*16:]
@@ -199,6 +201,9 @@ func (s *Segment) readDirectory(b []byte) error {
 	}
 	return nil
 }
+
+// Maker is who folded the texts, as whoever built the segment said.
+func (s *Segment) Maker() uint32 { return s.maker }
 
 // Messages is how many messages the segment has.
 func (s *Segment) Messages() int { return s.n }

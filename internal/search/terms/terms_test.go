@@ -23,7 +23,7 @@ type document [][]string
 // write makes a segment of documents, whose texts it cuts into pieces of some length.
 func write(t failer, ids []uint64, documents []document, piece int) []byte {
 	t.Helper()
-	b := NewBuilder()
+	b := NewBuilder(1)
 	for i, d := range documents {
 		b.Begin(ids[i])
 		for field, texts := range d {
@@ -224,7 +224,7 @@ func TestSelective(t *testing.T) {
 
 // TestUndo takes a message out of a builder as if it had never been there.
 func TestUndo(t *testing.T) {
-	b := NewBuilder()
+	b := NewBuilder(1)
 	for id, text := range []string{"ONE TWO", "TWO THREE", "TWO FOUR"} {
 		b.Begin(uint64(id + 1))
 		b.Text(0, []byte(text))
@@ -335,7 +335,7 @@ func sealed(data []byte) []byte {
 		}
 	}
 	putBE32(t[32:], version)
-	putBE32(t[36:], sum(t[:36]))
-	copy(t[40:], magic)
+	putBE32(t[40:], sum(t[:40]))
+	copy(t[44:], magic)
 	return d
 }

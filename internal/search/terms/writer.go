@@ -15,7 +15,7 @@ import (
 //	ids               number | first | distances*
 //	directory         number of blocks | block*
 //	block             section | first term | number of terms | octets of terms, uncompressed | terms: at, octets, CRC | lists: at, octets, CRC
-//	trailer           ids: at u64, octets u32, CRC u32 | directory: the same | version u32 | CRC of the trailer so far u32 | magic 8
+//	trailer           ids: at u64, octets u32, CRC u32 | directory: the same | version u32 | maker u32 | CRC of the trailer so far u32 | magic 8
 //
 // Numbers are varints but for those in the trailer and CRCs, which are big-endian.
 // CRCs are CRC-32C. A section is a field and a kind of terms: field<<1, with bit 0
@@ -23,7 +23,7 @@ import (
 const (
 	magic       = "PSTNTERM"
 	version     = 1
-	trailerSize = 2*16 + 4 + 4 + 8
+	trailerSize = 2*16 + 4 + 4 + 4 + 8
 
 	blockTerms = 16 << 10  // octets of terms after which a block ends
 	blockLists = 128 << 10 // octets of lists
@@ -39,7 +39,10 @@ func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 // maxMessages bounds a segment, and with it the sets that are made of it.
 const maxMessages = 1 << 24
 
-var errTooMany = errors.New("terms: a segment has too many messages")
+var (
+	errTooMany = errors.New("terms: a segment has too many messages")
+	errMakers  = errors.New("terms: segments are of different makers")
+)
 
 // block is what the directory says of one.
 type block struct {
@@ -60,10 +63,11 @@ type extent struct {
 
 // writer writes a segment, term by term.
 type writer struct {
-	w   io.Writer
-	at  int64
-	n   int // messages
-	err error
+	w     io.Writer
+	at    int64
+	n     int // messages
+	maker uint32
+	err   error
 
 	section byte
 	blocks  []block
@@ -77,8 +81,8 @@ type writer struct {
 	pack    packer
 }
 
-func newWriter(w io.Writer, n int) *writer {
-	s := &writer{w: w, n: n}
+func newWriter(w io.Writer, n int, maker uint32) *writer {
+	s := &writer{w: w, n: n, maker: maker}
 	s.write([]byte(magic))
 	return s
 }
@@ -162,6 +166,7 @@ func (s *writer) finish(ids []uint64) error {
 		b = binary.BigEndian.AppendUint32(b, e.sum)
 	}
 	b = binary.BigEndian.AppendUint32(b, version)
+	b = binary.BigEndian.AppendUint32(b, s.maker)
 	b = binary.BigEndian.AppendUint32(b, sum(b))
 	s.write(append(b, magic...))
 	return s.err
