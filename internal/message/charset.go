@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -64,8 +65,78 @@ func charsetReader(name string, r io.Reader) io.Reader {
 	if !ok {
 		t = undeclared{}
 	}
+	if isUTF8(name, t) {
+		return &utf8Reader{r: r, t: t}
+	}
 	return transform.NewReader(r, t)
 }
+
+// isUTF8 reports whether a decoder leaves UTF-8 as it is.
+func isUTF8(name string, t transform.Transformer) bool {
+	if _, ok := t.(undeclared); ok {
+		return true
+	}
+	name = strings.ToLower(strings.Trim(name, " \t\"'"))
+	return name == "utf-8" || name == "utf8"
+}
+
+// utf8Reader passes on what is UTF-8 already, which most text is, and leaves the rest to
+// a transformer, from the first byte on that is wrong.
+type utf8Reader struct {
+	r    io.Reader
+	t    transform.Transformer
+	rest []byte    // the beginning of a character
+	slow io.Reader // not nil: everything comes from here
+}
+
+// leastRead is the shortest buffer for which it is worth it.
+const leastRead = 64
+
+func (u *utf8Reader) Read(b []byte) (int, error) {
+	if u.slow == nil && len(b) < leastRead {
+		u.slow = transform.NewReader(io.MultiReader(bytes.NewReader(u.rest), u.r), u.t)
+	}
+	for u.slow == nil {
+		k := copy(b, u.rest)
+		n, err := u.r.Read(b[k:])
+		got := b[:k+n]
+		whole := got
+		if err == nil { // what a character has so far waits for the rest of it
+			whole = got[:len(got)-partial(got)]
+		}
+		if !utf8.Valid(whole) {
+			after := u.r
+			if err != nil {
+				after = failing{err}
+			}
+			u.slow = transform.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(got)), after), u.t)
+			break
+		}
+		u.rest = append(u.rest[:0], got[len(whole):]...)
+		if len(whole) > 0 || err != nil {
+			return len(whole), err
+		}
+	}
+	return u.slow.Read(b)
+}
+
+// partial is the length of the character that b ends within, 0 if it does not.
+func partial(b []byte) int {
+	for k := 1; k <= min(len(b), utf8.UTFMax-1); k++ {
+		if c := b[len(b)-k]; utf8.RuneStart(c) {
+			if utf8.FullRune(b[len(b)-k:]) {
+				return 0
+			}
+			return k
+		}
+	}
+	return 0
+}
+
+// failing is a reader that gives an error.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // charsetDecoder finds the decoder of a charset. The empty name, that of a text
 // part without charset parameter, is US-ASCII (RFC 2046 4.1.2).

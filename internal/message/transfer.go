@@ -56,6 +56,9 @@ func (p *Part) ContentSize(r io.ReaderAt) (int64, error) {
 // byteDecoder undoes an encoding byte by byte. Each call may append a few bytes.
 type byteDecoder interface {
 	append(dst []byte, c byte) []byte
+	// quick takes from the beginning of src what can be undone without a look at each
+	// byte's past, and says how much. It may always be nothing.
+	quick(dst, src []byte) ([]byte, int)
 	flush(dst []byte) []byte
 }
 
@@ -70,7 +73,7 @@ type decodingReader struct {
 }
 
 func newDecodingReader(r io.Reader, d byteDecoder) *decodingReader {
-	return &decodingReader{r: r, decoder: d, in: make([]byte, 4096)}
+	return &decodingReader{r: r, decoder: d, in: make([]byte, 4096), out: make([]byte, 0, 4096)}
 }
 
 func (d *decodingReader) Read(b []byte) (int, error) {
@@ -83,8 +86,13 @@ func (d *decodingReader) Read(b []byte) (int, error) {
 		}
 		n, err := d.r.Read(d.in)
 		d.out, d.off, d.err = d.out[:0], 0, err
-		for _, c := range d.in[:n] {
-			d.out = d.decoder.append(d.out, c)
+		for in := d.in[:n]; len(in) > 0; {
+			var k int
+			if d.out, k = d.decoder.quick(d.out, in); k == 0 {
+				d.out = d.decoder.append(d.out, in[0])
+				k = 1
+			}
+			in = in[k:]
 		}
 		if err == io.EOF {
 			d.out = d.decoder.flush(d.out)
@@ -120,6 +128,34 @@ func (d *base64Decoder) append(dst []byte, c byte) []byte {
 	dst = append(dst, byte(d.bits>>16), byte(d.bits>>8), byte(d.bits))
 	d.bits, d.n = 0, 0
 	return dst
+}
+
+// base64Values is base64Value as a table: 0xFF for what is none.
+var base64Values = func() (values [256]byte) {
+	for c := range values {
+		v, ok := base64Value(byte(c))
+		if !ok {
+			v = 0xFF
+		}
+		values[c] = v
+	}
+	return values
+}()
+
+// quick takes whole groups of four.
+func (d *base64Decoder) quick(dst, src []byte) ([]byte, int) {
+	if d.n != 0 {
+		return dst, 0
+	}
+	i := 0
+	for ; i+4 <= len(src); i += 4 {
+		a, b, c, e := base64Values[src[i]], base64Values[src[i+1]], base64Values[src[i+2]], base64Values[src[i+3]]
+		if a|b|c|e > 63 {
+			break
+		}
+		dst = append(dst, a<<2|b>>4, b<<4|c>>2, c<<6|e)
+	}
+	return dst, i
 }
 
 func (d *base64Decoder) flush(dst []byte) []byte {
@@ -192,6 +228,60 @@ func (d *qpDecoder) append(dst []byte, c byte) []byte {
 	}
 	return append(d.flushHeld(dst), c)
 }
+
+// quick takes text and escapes, soft line breaks and line ends that are whole and plain, up to what
+// is not.
+func (d *qpDecoder) quick(dst, src []byte) ([]byte, int) {
+	if d.cr || len(d.held) > 0 {
+		return dst, 0
+	}
+	start, i := 0, 0 // src[start:i] is text as it stands
+	for i < len(src) {
+		switch qpKinds[src[i]] {
+		case qpPlain:
+			i++
+			continue
+		case qpSpace: // not at a line's end
+			if i+1 < len(src) && (qpKinds[src[i+1]] == qpPlain || src[i+1] == '=') {
+				i++
+				continue
+			}
+		case qpCR:
+			if i+1 < len(src) && src[i+1] == '\n' {
+				i += 2
+				continue
+			}
+		case qpEscape:
+			if i+2 >= len(src) {
+				break
+			}
+			v, ok := unhex(src[i+1], src[i+2])
+			if !ok && (src[i+1] != '\r' || src[i+2] != '\n') {
+				break
+			}
+			dst = append(dst, src[start:i]...)
+			if ok {
+				dst = append(dst, v)
+			}
+			i += 3
+			start = i
+			continue
+		}
+		return append(dst, src[start:i]...), i
+	}
+	return append(dst, src[start:i]...), i
+}
+
+// What a byte may mean.
+const (
+	qpPlain = iota
+	qpSpace
+	qpCR
+	qpLF
+	qpEscape
+)
+
+var qpKinds = [256]byte{' ': qpSpace, '\t': qpSpace, '\r': qpCR, '\n': qpLF, '=': qpEscape}
 
 // escape goes on after "=": with white space up to a line end, or hex digits.
 func (d *qpDecoder) escape(dst []byte, c byte) []byte {

@@ -32,6 +32,9 @@ func (d *uuDecoder) append(dst []byte, c byte) []byte {
 	return d.flush(dst)
 }
 
+// quick leaves everything to append.
+func (d *uuDecoder) quick(dst, _ []byte) ([]byte, int) { return dst, 0 }
+
 // flush takes the line that is complete.
 func (d *uuDecoder) flush(dst []byte) []byte {
 	line := bytes.TrimRight(d.line, "\r")

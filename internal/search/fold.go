@@ -1,6 +1,8 @@
 package search
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -76,8 +78,16 @@ func (f *folder) append(dst, piece []byte) []byte {
 	return f.whole(dst, piece)
 }
 
-// capitals makes capitals of the letters of ASCII.
+// capitals makes capitals of the letters of ASCII, eight octets at a time.
 func capitals(text []byte) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(text) >= 8; text = text[8:] {
+		w := binary.LittleEndian.Uint64(text)
+		low := w &^ high
+		// The high bits of octets that are 'a' at least and not above 'z'.
+		small := (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ w & high
+		binary.LittleEndian.PutUint64(text, w-small>>2) // 0x80 >> 2 is 'a' - 'A'
+	}
 	for i, c := range text {
 		if 'a' <= c && c <= 'z' {
 			text[i] = c - ('a' - 'A')
@@ -85,18 +95,32 @@ func capitals(text []byte) {
 	}
 }
 
+// asciiLen is how many octets of ASCII a piece begins with.
+func asciiLen(piece []byte) int {
+	const high = 0x8080808080808080
+	n := 0
+	for ; n+8 <= len(piece); n += 8 {
+		if w := binary.LittleEndian.Uint64(piece[n:]) & high; w != 0 {
+			return n + bits.TrailingZeros64(w)/8
+		}
+	}
+	for n < len(piece) && piece[n] < utf8.RuneSelf {
+		n++
+	}
+	return n
+}
+
 // whole folds a piece that begins with a character.
 func (f *folder) whole(dst, piece []byte) []byte {
 	for i := 0; i < len(piece); {
-		if c := piece[i]; c < utf8.RuneSelf {
+		if piece[i] < utf8.RuneSelf {
 			if len(f.marks) > 0 {
 				dst = f.flushMarks(dst)
 			}
-			if 'a' <= c && c <= 'z' {
-				c -= 'a' - 'A'
-			}
-			dst = append(dst, c)
-			i++
+			n, start := asciiLen(piece[i:]), len(dst)
+			dst = append(dst, piece[i:i+n]...)
+			capitals(dst[start:])
+			i += n
 			continue
 		}
 		r, size := utf8.DecodeRune(piece[i:])

@@ -37,9 +37,32 @@ func newNeedle(s string, by mail.Collation) needle {
 // needle the text so far ends with, 0 at its beginning; find gives it anew, and
 // whether the needle was found whole.
 func (n *needle) find(matched int, piece []byte) (int, bool) {
-	if len(n.text) == 0 {
+	m := len(n.text)
+	if m == 0 {
 		return 0, true
 	}
+	if m > mostAtOnce || len(piece) < 4*m {
+		return n.step(matched, piece)
+	}
+	// What began before the piece ends in it within the needle's length. After that the piece is
+	// looked at on its own, and its end once more for what goes on in the next.
+	if matched > 0 {
+		if _, found := n.step(matched, piece[:m-1]); found {
+			return m, true
+		}
+	}
+	if bytes.Contains(piece, n.text) {
+		return m, true
+	}
+	return n.step(0, piece[len(piece)-m+1:])
+}
+
+// mostAtOnce is the longest needle that is looked for by comparing it at each place: the
+// time it takes in the worst case is that of the text times this.
+const mostAtOnce = 32
+
+// step is find, octet by octet.
+func (n *needle) step(matched int, piece []byte) (int, bool) {
 	for i := 0; i < len(piece); i++ {
 		if matched == 0 {
 			skip := bytes.IndexByte(piece[i:], n.text[0])
