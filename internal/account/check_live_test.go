@@ -105,7 +105,7 @@ func (w *world) meddler(a *Account) func() {
 	}
 	return func() {
 		n++
-		switch n % 7 {
+		switch n % 9 {
 		case 0, 3:
 			w.add(inbox, n, mail.Flags{})
 		case 1: // the oldest goes
@@ -134,9 +134,17 @@ func (w *world) meddler(a *Account) func() {
 			_, err := a.CreateMailbox(ctx, name, 0)
 			must(err)
 			must(a.DeleteMailbox(ctx, name))
-			if n%35 == 6 {
+			if n%45 == 6 {
 				saveNow(t, a)
 			}
+		case 7: // the text index is made anew
+			w.index(a, 1, a.NextMessage())
+		case 8: // and is there no more
+			var out []mail.BodyRef
+			for _, s := range a.Index() {
+				out = append(out, s.Body)
+			}
+			must(a.ReplaceIndex(ctx, out, nil))
 		}
 	}
 }

@@ -126,13 +126,14 @@ type finding struct {
 	kept      []*account.Summary
 }
 
-// fewForIndex is how many messages are rather read than looked up.
+// fewForIndex is how many messages are rather read than looked up, unless a test says
+// otherwise.
 const fewForIndex = 16
 
 // askIndex looks up the keys of a search among so many messages.
 func (f *finding) askIndex(among int) {
 	keys := f.program.Lookups()
-	if f.session.srv.index == nil || len(keys) == 0 || among <= fewForIndex {
+	if f.session.srv.index == nil || len(keys) == 0 || among <= f.session.srv.fewForIndex {
 		return
 	}
 	f.known = f.session.srv.index.Find(f.ctx, f.box.sel.Account(), f.box.sel.Index(), keys)

@@ -110,6 +110,7 @@ type Server struct {
 	// lookoutAfter is when a search that works begins to look whether its client is
 	// still there.
 	lookoutAfter time.Duration
+	fewForIndex  int
 	worked       func() time.Duration // threadTime, unless a test has another clock
 	metadata     *ServerMetadata
 
@@ -167,7 +168,7 @@ func New(o Options) *Server {
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, readBuffer) }
 	s.writers.New = func() any { b := make([]byte, 0, writeBuffer); return &b }
 	s.turns = newTurns(s.limits.Searches)
-	s.lookoutAfter, s.worked = lookoutAfter, threadTime
+	s.lookoutAfter, s.worked, s.fewForIndex = lookoutAfter, threadTime, fewForIndex
 	s.contents.New = func() any { b := make([]byte, contentRoom); return &b }
 	s.rows.New = func() any { r := make([]account.Row, 0, rowChunk); return &r }
 	return s

@@ -158,6 +158,7 @@ func newServer(t testing.TB, change func(*Options)) *world {
 		change(&o)
 	}
 	w.server = New(o)
+	w.server.fewForIndex = 0
 	return w
 }
 
