@@ -67,6 +67,7 @@ func serveControl(ctx context.Context, path string, in *instance) (stop func(), 
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	mux := http.NewServeMux()
+	profiles(mux)
 	mux.HandleFunc("POST /{operation}", func(w http.ResponseWriter, r *http.Request) {
 		running.Add(1)
 		defer running.Done()

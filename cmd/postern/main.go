@@ -42,6 +42,7 @@ type commands struct {
 	Import  importGroup           `cmd:"" help:"Bring mail in from an mbox file or a maildir."`
 	Export  exportGroup           `cmd:"" help:"Write mail out as a maildir or an mbox file."`
 	Conf    configGroup           `cmd:"" name:"config" help:"Check or show the configuration."`
+	Profile profileCommand        `cmd:"" help:"Fetch a profile of the running server, for go tool pprof."`
 	Bench   benchCommand          `cmd:"" help:"Put load on an IMAP server, this one or any other, and measure how it bears it."`
 	Operate operateCommand        `cmd:"" hidden:""`
 	Version versionCommand        `cmd:"" help:"Print the version."`
