@@ -219,8 +219,8 @@ func TestServerWhoseLogBlocks(t *testing.T) {
 	}
 }
 
-// A server does not leave itself lying about: no core, and no page for
-// profilers on any of its sockets.
+// A server does not leave itself lying about: no core, and nothing to be looked at but
+// by the administrator.
 func TestNothingIsExposed(t *testing.T) {
 	s := newSite(t)
 	r := s.serve(t)
@@ -228,8 +228,9 @@ func TestNothingIsExposed(t *testing.T) {
 	if err != nil || !regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(limits) {
 		t.Errorf("core dumps are on: %v\n%s", err, limits)
 	}
-	err = callControl(t.Context(), filepath.Join(s.data, "control.sock"), "debug/pprof/heap", struct{}{}, nil, nil)
-	if err == nil || !strings.Contains(err.Error(), "knows no operation") && !strings.Contains(err.Error(), "404") {
-		t.Errorf("pprof: %v", err)
+	// It has a page for profilers; whoever may open it is the administrator.
+	info, err := os.Stat(filepath.Join(s.data, "control.sock"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the control socket: %v, %v", info, err)
 	}
 }

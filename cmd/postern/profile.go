@@ -25,9 +25,9 @@ func profiles(mux *http.ServeMux) {
 }
 
 type profileCommand struct {
-	Kind    string        `arg:"" enum:"cpu,heap,allocs,goroutine,trace" help:"What to look at: cpu, heap (memory in use), allocs (memory ever taken), goroutine, or trace."`
-	Seconds time.Duration `default:"30s" name:"for" help:"How long to watch, for cpu and trace."`
-	Output  string        `short:"o" placeholder:"FILE" help:"Where to write it; otherwise postern-KIND.pprof here."`
+	Kind   string        `arg:"" enum:"cpu,heap,allocs,goroutine,trace" help:"What to look at: cpu, heap (memory in use), allocs (memory ever taken), goroutine, or trace."`
+	For    time.Duration `default:"30s" help:"How long to watch, for cpu and trace."`
+	Output string        `short:"o" placeholder:"FILE" help:"Where to write it; otherwise postern-KIND.pprof here."`
 }
 
 // Run fetches a profile of the running server.
@@ -46,10 +46,10 @@ func (p profileCommand) Run(ctx context.Context, c *commands, t *terminal) error
 		path = "/debug/pprof/profile"
 		fallthrough
 	case "trace":
-		if p.Seconds < time.Second {
+		if p.For < time.Second {
 			return errors.New("--for: at least one second")
 		}
-		query.Set("seconds", strconv.Itoa(int(p.Seconds.Round(time.Second).Seconds())))
+		query.Set("seconds", strconv.Itoa(int(p.For.Round(time.Second).Seconds())))
 	case "heap":
 		query.Set("gc", "1")
 	}

@@ -48,6 +48,7 @@ func serve(ctx context.Context, cfg config.Config, reread func() (config.Config,
 	if err := netserver.CheckGODEBUG(os.Getenv("GODEBUG")); err != nil {
 		return err
 	}
+	memory := tuneMemory()
 	descriptors, err := netserver.RaiseDescriptors()
 	if err != nil {
 		log.Warn("the number of open files could not be raised", observe.Error(err))
@@ -67,7 +68,7 @@ func serve(ctx context.Context, cfg config.Config, reread func() (config.Config,
 	}
 	defer stopControl()
 	srv.net.Start()
-	log.Info("Postern serves", slog.String("version", version()), slog.String("data", cfg.Data), slog.Uint64("connections_at_most", descriptors))
+	log.Info("Postern serves", slog.String("version", version()), slog.String("data", cfg.Data), slog.Uint64("connections_at_most", descriptors), slog.Int64("memory_at_most", memory))
 	for _, unused := range srv.net.Unused() {
 		log.Warn("a socket from systemd is used by no listener: clients that connect to it wait in vain", slog.String(observe.KeyAddress, unused))
 	}

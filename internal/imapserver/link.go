@@ -2,7 +2,6 @@ package imapserver
 
 import (
 	"errors"
-	"net"
 	"os"
 	"sync/atomic"
 	"time"
@@ -31,12 +30,14 @@ var longAgo = time.Unix(1, 0)
 // take to send what is being read, counts octets, and can wait for the client
 // and for signals at once with one goroutine and no buffer.
 //
+// Before it waits, the connection gives back the buffers of TLS.
+//
 // Waiting works by the read deadline. raise sets a bit and, if the session waits
 // for it, moves the deadline into the past, so that the read returns. A read
 // that was interrupted late, when the session had stopped waiting, is taken up
 // again (Read). crypto/tls keeps a connection usable after a read timed out.
 type link struct {
-	conn  net.Conn
+	conn  Conn
 	layer *compression // over conn, once the client has asked for it
 	trace *observe.Transcript
 	open  bool // the client has signed in: nothing it sends now is a password
@@ -94,6 +95,7 @@ func (l *link) await(until time.Time, wanted signal) error {
 	if l.earlyLen > 0 {
 		return nil
 	}
+	l.conn.Rest()
 	l.interest.Store(uint32(wanted))
 	defer l.interest.Store(0)
 	for {

@@ -74,6 +74,7 @@ func (p *pipe) CanUpgrade() bool                   { return p.upgrade != nil }
 func (p *pipe) Upgrade() error                     { return p.upgrade() }
 func (p *pipe) Authenticated() error               { return nil }
 func (p *pipe) Draining() <-chan struct{}          { return nil }
+func (p *pipe) Rest()                              {}
 
 // hold holds a whole conversation with what a client says and gives what the
 // server said.

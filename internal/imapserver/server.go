@@ -33,6 +33,7 @@ type Conn interface {
 	CanUpgrade() bool          // STARTTLS may be offered
 	Upgrade() error            // do the handshake
 	Authenticated() error      // the client has signed in
+	Rest()                     // give back memory that is not needed while the client is waited for
 	Draining() <-chan struct{} // closed when the server is about to stop
 }
 

@@ -29,8 +29,9 @@ func main() {
 	n := flag.Int("n", 2000, "connections")
 	wait := flag.Duration("wait", 60*time.Second, "time to wait before measuring")
 	messages := flag.Int("messages", 100, "messages in INBOX")
+	profile := flag.String("profile", "", "write a heap profile of the server to this file after measuring")
 	flag.Parse()
-	if err := run(*n, *messages, *wait); err != nil {
+	if err := run(*n, *messages, *wait, *profile); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -41,7 +42,7 @@ const (
 )
 
 // run does the whole measurement.
-func run(n, messages int, wait time.Duration) (err error) {
+func run(n, messages int, wait time.Duration, profile string) (err error) {
 	dir, err := os.MkdirTemp("", "postern-idle")
 	if err != nil {
 		return err
@@ -95,6 +96,13 @@ func run(n, messages int, wait time.Duration) (err error) {
 	kib := func(b int64) float64 { return float64(b) / 1024 }
 	fmt.Printf("PSS before %.0f KiB, with %d idle connections %.0f KiB: %.1f KiB a connection, %.1f with the process's own\n",
 		kib(before), n, kib(after), kib(after-before)/float64(n), kib(after)/float64(n))
+	if profile == "" {
+		return nil
+	}
+	out, err := exec.Command(binary, "-c", file, "profile", "heap", "-o", profile).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("profile: %w\n%s", err, out)
+	}
 	return nil
 }
 
