@@ -14,7 +14,7 @@ func (s *session) idle(*command) error {
 	if !s.r.ExpectCRLF() {
 		return s.r.Err()
 	}
-	s.w.Continue("idling")
+	s.w.Continue("idling") // Dovecot's word: Mail::IMAPTalk takes no other
 	began := time.Now()
 	for s.r.Buffered() == 0 {
 		if err := s.push(); err != nil {

@@ -62,6 +62,8 @@ func Programs() []Program {
 			Why: "brings the clients that are Node's"},
 		{Name: "imapflow", How: FromNPM, Binary: "node_modules/imapflow/package.json",
 			Why: "real client: what hosted programs use; IMAP4rev2, QRESYNC, COMPRESS"},
+		{Name: "imaptalk", How: Installed, Packages: []string{"libmail-imaptalk-perl", "libio-socket-ssl-perl"},
+			Binary: "/usr/share/perl5/Mail/IMAPTalk.pm", Why: "real client: Perl's, by those who write Cyrus"},
 		{Name: "interimap", How: Installed, Packages: []string{"interimap"}, Binary: "/usr/bin/interimap",
 			Why: "real client: QRESYNC, both ways"},
 		{Name: "gsasl", How: Installed, Packages: []string{"gsasl"}, Binary: "/usr/bin/gsasl",
