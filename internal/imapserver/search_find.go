@@ -130,13 +130,25 @@ type finding struct {
 // otherwise.
 const fewForIndex = 16
 
+// octetsForIndex is how much of an index is gone through in the time it takes to read one message,
+// about: a small mailbox of an account with much mail is rather read.
+const octetsForIndex = 128 << 10
+
 // askIndex looks up the keys of a search among so many messages.
 func (f *finding) askIndex(among int) {
 	keys := f.program.Lookups()
 	if f.session.srv.index == nil || len(keys) == 0 || among <= f.session.srv.fewForIndex {
 		return
 	}
-	f.known = f.session.srv.index.Find(f.ctx, f.box.sel.Account(), f.box.sel.Index(), keys)
+	segments := f.box.sel.Index()
+	var octets uint64
+	for i := range segments {
+		octets += segments[i].Octets
+	}
+	if uint64(among) < octets/octetsForIndex {
+		return
+	}
+	f.known = f.session.srv.index.Find(f.ctx, f.box.sel.Account(), segments, keys)
 	f.indexed = make([]search.Answer, len(keys))
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"postern/internal/account"
 	"postern/internal/mail"
@@ -33,10 +34,35 @@ type opened struct {
 	users int
 	gone  bool // not in the cache any more: the last user closes it
 
+	used time.Time // last
+
 	once sync.Once
 	*terms.Segment
 	body account.Body
 	err  error
+
+	mu       sync.Mutex
+	lookedUp []lookedUp // the last ones
+}
+
+// lookedUp is what a segment said of a key. It is not changed any more.
+type lookedUp struct {
+	name      string
+	may, sure terms.Set
+}
+
+// maxLookedUp is how many of them are kept of a segment.
+const maxLookedUp = 4
+
+// held is how many octets of memory it takes, about.
+func (o *opened) held() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := o.Held()
+	for i := range o.lookedUp {
+		n += int64(len(o.lookedUp[i].name) + 8*len(o.lookedUp[i].may) + 8*len(o.lookedUp[i].sure))
+	}
+	return n
 }
 
 // take gives a segment, which is given back by give.
@@ -56,6 +82,7 @@ func (c *cache) take(ctx context.Context, ref mail.BodyRef) (*opened, error) {
 		c.open[ref] = o
 	}
 	c.recent.MoveToFront(o.place)
+	o.used = time.Now()
 	o.users++
 	c.mu.Unlock()
 	o.once.Do(func() { o.Segment, o.body, o.err = openSegment(ctx, c.pool, ref) })
@@ -102,10 +129,21 @@ func (c *cache) give(o *opened) {
 			continue // being read, or being opened
 		}
 		if s.Segment != nil {
-			held += s.Held()
+			held += s.held()
 		}
 		if held > c.limit || len(c.open) > maxOpen {
 			c.drop(s)
+		}
+	}
+}
+
+// idle lets go of segments that nobody has used since.
+func (c *cache) idle(since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range c.open {
+		if o.users == 0 && o.used.Before(since) {
+			c.drop(o)
 		}
 	}
 }

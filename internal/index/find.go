@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"postern/internal/mail"
@@ -75,17 +76,42 @@ func (x *Index) ask(ctx context.Context, s mail.IndexSegment, keys []search.Look
 		if !needles[i].Selective() {
 			continue
 		}
-		a.may[i] = terms.NewSet(o.Messages())
-		if !keys[i].Superset && !keys[i].Inexact {
-			a.sure[i] = terms.NewSet(o.Messages())
+		may, sure, err := o.lookUp(&keys[i], needles[i])
+		if err != nil {
+			return a, err
 		}
-		for _, at := range keys[i].Places {
-			if err := o.Find(needles[i], int(at), a.may[i], a.sure[i]); err != nil {
-				return a, err
-			}
+		if a.may[i] = may; !keys[i].Superset && !keys[i].Inexact {
+			a.sure[i] = sure
 		}
 	}
 	return a, nil
+}
+
+// lookUp looks up a key, or finds what was looked up before: a search of many mailboxes of
+// an account asks the same for each, and so do a SEARCH and the SORT that follows it.
+func (o *opened) lookUp(key *search.Lookup, needle *terms.Needle) (may, sure terms.Set, err error) {
+	name := fmt.Sprint(key.Places, key.Superset, string(key.Text))
+	o.mu.Lock()
+	for _, l := range o.lookedUp {
+		if l.name == name {
+			o.mu.Unlock()
+			return l.may, l.sure, nil
+		}
+	}
+	o.mu.Unlock()
+	may, sure = terms.NewSet(o.Messages()), terms.NewSet(o.Messages())
+	for _, at := range key.Places {
+		if err := o.Find(needle, int(at), may, sure); err != nil {
+			return nil, nil, err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lookedUp = append(o.lookedUp, lookedUp{name, may, sure})
+	if extra := len(o.lookedUp) - maxLookedUp; extra > 0 {
+		o.lookedUp = slices.Delete(o.lookedUp, 0, extra)
+	}
+	return may, sure, nil
 }
 
 // Of gives what is known of a message, for each key, in answers, which has room for as

@@ -26,7 +26,7 @@ type Options struct {
 	// Least is how many messages have to be new before they are made a segment. 64.
 	Least int
 
-	// Memory is how many octets what is known of open segments may take, about. 64 MiB.
+	// Memory is how many octets what is known of open segments may take, about. 32 MiB.
 	Memory int64
 }
 
@@ -67,7 +67,7 @@ func New(o Options) *Index {
 		o.Least = 64
 	}
 	if o.Memory <= 0 {
-		o.Memory = 64 << 20
+		o.Memory = 32 << 20
 	}
 	x := &Index{o: o, pool: o.Pool, log: o.Log, bad: map[mail.BodyRef]mail.AccountID{}}
 	x.cache.pool, x.cache.limit = o.Pool, o.Memory

@@ -196,7 +196,8 @@ func (w *world) compare(t failer, box string, c mail.Criteria, by mail.Collation
 	sel := w.box(t, box)
 	defer sel.Close()
 	k := w.index.Find(t.Context(), owner, sel.Index(), p.Lookups())
-	answers := make([]search.Answer, len(p.Lookups()))
+	again := w.index.Find(t.Context(), owner, sel.Index(), p.Lookups()) // which is remembered
+	answers, same := make([]search.Answer, len(p.Lookups())), make([]search.Answer, len(p.Lookups()))
 	all, _ := sel.Rows(make([]account.Row, 0, 1000), sel.Start().UIDs)
 	e := p.Evaluator()
 	err = sel.Summaries(t.Context(), all, func(i int, m *account.Summary) error {
@@ -208,6 +209,9 @@ func (w *world) compare(t failer, box string, c mail.Criteria, by mail.Collation
 		if k.Of(all[i].ID, answers) {
 			known++
 			row.Known = answers
+			if !again.Of(all[i].ID, same) || !slices.Equal(same, answers) {
+				t.Fatalf("%+v in message %d: the index says %v and then %v", c, all[i].ID, answers, same)
+			}
 		}
 		got, err := e.Match(t.Context(), &row, source{w.a, m})
 		if got != want || err != nil {
@@ -552,5 +556,38 @@ func TestTwoNodes(t *testing.T) {
 		t.Errorf("the other node knows %d of %d messages", known, rows)
 	}
 	other.stop(t)
+	w.end(t)
+}
+
+// TestCacheLetsGo closes segments that there is no room for, and those nobody asks any more.
+func TestCacheLetsGo(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		w.add(t, fmt.Sprintf("Subject: s\r\n\r\nword%d\r\n", i))
+		w.step(t)
+	}
+	find := func() int {
+		t.Helper()
+		w.compare(t, mail.Inbox, mail.Criteria{Op: mail.SearchText, Text: "word1"}, mail.UnicodeCasemap)
+		w.index.cache.mu.Lock()
+		defer w.index.cache.mu.Unlock()
+		if len(w.index.cache.open) != w.index.cache.recent.Len() {
+			t.Fatalf("%d segments are open, %d in order", len(w.index.cache.open), w.index.cache.recent.Len())
+		}
+		return len(w.index.cache.open)
+	}
+	if n := find(); n != 3 {
+		t.Errorf("%d of 3 segments stay open", n)
+	}
+	w.index.cache.limit = 1
+	if n := find(); n != 0 {
+		t.Errorf("%d segments stay open without room", n)
+	}
+	w.index.cache.limit = 1 << 20
+	find()
+	w.index.cache.idle(time.Now().Add(time.Hour))
+	if n := len(w.index.cache.open); n != 0 {
+		t.Errorf("%d segments that nobody asks stay open", n)
+	}
 	w.end(t)
 }

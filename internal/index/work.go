@@ -13,16 +13,32 @@ import (
 // accounts in memory, so what is behind elsewhere was left so when the server stopped.
 const sweepEvery = 6 * time.Hour
 
+// tryAgain is how long an account rests whose index could not be brought up to date: on a full
+// disk, say.
+const tryAgain = time.Minute
+
+// linger is how long a segment that no search asks stays open.
+const linger = 5 * time.Minute
+
 // Run keeps indexes up to date until ctx ends. What it had begun is begun again next time.
 func (x *Index) Run(ctx context.Context) {
 	tick := time.NewTicker(x.o.Every)
 	defer tick.Stop()
 	pace := newPace(x.o.Share)
 	swept := time.Time{}
+	failed := map[mail.AccountID]time.Time{} // and when
 	for {
 		x.replaceBad(ctx)
+		x.cache.idle(time.Now().Add(-linger))
 		for _, id := range x.pool.Behind(x.o.Least) {
-			x.tell(ctx, id, x.keepUpLoaded(ctx, id, pace))
+			if time.Since(failed[id]) < tryAgain {
+				continue
+			}
+			delete(failed, id)
+			if err := x.keepUpLoaded(ctx, id, pace); err != nil {
+				x.tell(ctx, id, err)
+				failed[id] = time.Now()
+			}
 		}
 		if time.Since(swept) >= sweepEvery {
 			swept = time.Now()
