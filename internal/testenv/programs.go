@@ -48,6 +48,8 @@ func Programs() []Program {
 			Why: "real client: imaplib"},
 		{Name: "mbsync", How: Installed, Packages: []string{"isync"}, Binary: "/usr/bin/mbsync",
 			Why: "real client: two-way sync"},
+		{Name: "mutt", How: Installed, Packages: []string{"mutt"}, Binary: "/usr/bin/mutt",
+			Why: "real client: a reader, with GNU SASL"},
 		{Name: "neomutt", How: Installed, Packages: []string{"neomutt"}, Binary: "/usr/bin/neomutt",
 			Why: "real client: a reader"},
 		{Name: "offlineimap", How: Installed, Packages: []string{"offlineimap3"}, Binary: "/usr/bin/offlineimap",

@@ -107,10 +107,16 @@ seen:mark_seen()
 }
 
 // neomutt opens the mailbox, reads a message, flags, deletes and saves some, and leaves.
-func TestNeomutt(t *testing.T) {
-	neomutt, env := needProgram(t, "neomutt")
+func TestNeomutt(t *testing.T) { readerAtWork(t, "neomutt") }
+
+// mutt, too. Debian's picks SCRAM-SHA-256-PLUS with GNU SASL, finds that it cannot bind to TLS, and goes on with LOGIN by itself
+// (docs/clients.md).
+func TestMutt(t *testing.T) { readerAtWork(t, "mutt") }
+
+func readerAtWork(t *testing.T, program string) {
+	path, env := needProgram(t, program)
 	if _, err := os.Stat("/usr/bin/script"); err != nil {
-		t.Fatal("script(1) of bsdutils, which every Debian has, gives neomutt its terminal: ", err)
+		t.Fatal("script(1) of bsdutils, which every Debian has, gives it its terminal: ", err)
 	}
 	onEach(t, func(t *testing.T, a *account) {
 		dir := t.TempDir()
@@ -143,7 +149,7 @@ set sleep_time = 0
 			"<jump>3<enter><delete-message>" +
 			"<jump>4<enter><save-message><kill-line>=Archive<enter>" +
 			"<sync-mailbox><quit>"
-		command := fmt.Sprintf("%s -F %s -e 'push %q'", neomutt, filepath.Join(dir, "rc"), keys)
+		command := fmt.Sprintf("%s -F %s -e 'push %q'", path, filepath.Join(dir, "rc"), keys)
 		run(t, append(env, "HOME="+dir, "TERM=xterm"), "/usr/bin/script", "-qec", command, "/dev/null")
 
 		inbox, archive := a.mailbox(t, "INBOX"), a.mailbox(t, "Archive")

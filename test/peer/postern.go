@@ -23,12 +23,18 @@ const RaceVariable = "POSTERN_TEST_RACE"
 // the test's own.
 func Postern(t testing.TB) *Server {
 	t.Helper()
+	return PosternWith(t, "")
+}
+
+// PosternWith is Postern with more settings: whole tables of a configuration that the tests' own does not have.
+func PosternWith(t testing.TB, settings string) *Server {
+	t.Helper()
 	binary := posternBinary(t)
 	dir := t.TempDir()
 	certFile, keyFile := writeCertificate(t, dir)
 	ports := freePorts(t, 3)
 	config := filepath.Join(dir, "postern.toml")
-	text := posternConfig(filepath.Join(dir, "data"), certFile, keyFile, ports[0], ports[1], ports[2])
+	text := posternConfig(filepath.Join(dir, "data"), certFile, keyFile, ports[0], ports[1], ports[2]) + settings
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
