@@ -346,6 +346,7 @@ type openBox struct {
 	contexts []*searchContext
 	touched  mail.UIDSet // changed since the contexts' searches were asked
 	lost     mail.UIDSet // expunged, and not told to contexts yet
+	batched  []batched   // what UIDBATCHES was asked
 	own      mail.UIDSet // messages of this session's making that EXISTS has not told of
 }
 

@@ -125,6 +125,7 @@ func commandTable() []spec {
 		{name: "SEARCH", states: selected, sequences: true, do: (*session).search},
 		{name: "UID SEARCH", states: selected, sequences: true, reveals: true, byUID: true, do: (*session).search},
 		{name: "CANCELUPDATE", states: selected, reveals: true, announce: "CONTEXT=SEARCH", do: (*session).cancelUpdate},
+		{name: "UIDBATCHES", states: selected, reveals: true, announce: "UIDBATCHES", do: (*session).uidBatches},
 		{name: "SORT", states: selected, sequences: true, announce: "SORT", do: (*session).sort},
 		{name: "UID SORT", states: selected, sequences: true, reveals: true, byUID: true, announce: "SORT", do: (*session).sort},
 		{name: "THREAD", states: selected, sequences: true, announce: "THREAD=REFERENCES", do: (*session).thread},
