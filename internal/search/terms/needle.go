@@ -110,7 +110,7 @@ func (s *Segment) Find(n *Needle, field int, may, sure Set) error {
 // piece.
 func (s *Segment) findRun(r *run, section byte, found, certain Set) error {
 	if !r.dense {
-		if err := s.scan(section, r.pattern(), func(*block) bool { return true }, certain); err != nil {
+		if err := s.scan(section, r.pattern(), certain); err != nil {
 			return err
 		}
 		found.Or(certain)
@@ -124,7 +124,7 @@ func (s *Segment) findRun(r *run, section byte, found, certain Set) error {
 	case 0:
 		// Shorter than a gram: in any that has it. One that is a whole run stands for itself.
 		part := NewSet(s.Messages())
-		if err := s.scan(section, r.text, func(*block) bool { return true }, part); err != nil {
+		if err := s.scan(section, r.text, part); err != nil {
 			return err
 		}
 		found.Or(part)
@@ -162,49 +162,56 @@ func (s *Segment) exactly(section byte, term []byte, to Set) error {
 		return nil
 	}
 	pattern := append(append([]byte{0}, term...), 0)
-	return s.scan(section, pattern, func(b *block) bool { return b == &s.blocks[last] }, to)
+	return s.scanBlock(last, pattern, to, &stretch{})
 }
 
-// scan adds the messages of the terms in which the pattern is found. Before and after
-// each term stands a 0.
-func (s *Segment) scan(section byte, pattern []byte, in func(*block) bool, to Set) error {
+// scan adds the messages of the terms of a section in which the pattern is found. Before and
+// after each term stands a 0.
+func (s *Segment) scan(section byte, pattern []byte, to Set) error {
+	var next stretch
 	for i := range s.blocks {
-		b := &s.blocks[i]
-		if b.section != section || !in(b) {
+		if s.blocks[i].section != section {
 			continue
 		}
-		words, err := s.words(i)
-		if err != nil {
+		if err := s.scanBlock(i, pattern, to, &next); err != nil {
 			return err
-		}
-		var lists *listing
-		for at, term := 0, 0; ; {
-			hit := bytes.Index(words[at:], pattern)
-			if hit < 0 {
-				break
-			}
-			// As many terms end before the hit as there are zeros, less the first.
-			from := at + hit
-			if pattern[0] == 0 {
-				from++
-			}
-			term += bytes.Count(words[at:from], zero)
-			if lists == nil {
-				if lists, err = s.lists(b); err != nil {
-					return err
-				}
-			}
-			if !lists.add(term-1, to, s.Messages()) {
-				return ErrDamaged
-			}
-			end := bytes.IndexByte(words[from:], 0)
-			if end < 0 {
-				return ErrDamaged
-			}
-			at = from + end
 		}
 	}
 	return nil
+}
+
+// scanBlock is scan of one block.
+func (s *Segment) scanBlock(i int, pattern []byte, to Set, next *stretch) error {
+	words, err := s.words(i, next)
+	if err != nil {
+		return err
+	}
+	var lists *listing // read once a term is found
+	for at, ended := 0, 0; ; {
+		hit := bytes.Index(words[at:], pattern)
+		if hit < 0 {
+			return nil
+		}
+		from := at + hit
+		if pattern[0] == 0 {
+			from++
+		}
+		ended += bytes.Count(words[at:from], zero) // before the first term stands one, too
+		if lists == nil {
+			if lists, err = s.lists(&s.blocks[i]); err != nil {
+				return err
+			}
+		}
+		if !lists.add(ended-1, to, s.Messages()) {
+			return damaged("a list")
+		}
+		// A term counts once. The 0 after it may be the one before the next.
+		end := bytes.IndexByte(words[from:], 0)
+		if end < 0 {
+			return damaged("its terms")
+		}
+		at = from + end
+	}
 }
 
 var zero = []byte{0}

@@ -248,17 +248,33 @@ func (s *Segment) Drop() {
 	s.held = 0
 }
 
-// words gives the terms of a block, with a 0 before and after each. A search reads a
-// whole section: what lies in one piece is read in one.
-func (s *Segment) words(i int) ([]byte, error) {
+// What is read of a section at once, as it is packed, and how much of a segment's terms is kept for the next
+// search.
+const (
+	stretchOctets = 256 << 10
+	keptOctets    = 16 << 20
+)
+
+// stretch is the terms of some blocks that follow one another.
+type stretch struct {
+	first int // block
+	words [][]byte
+}
+
+// words gives the terms of a block, with a 0 before and after each. A search goes through whole
+// sections, whose terms lie in one piece: what is read beyond the block waits in next.
+func (s *Segment) words(i int, next *stretch) ([]byte, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kept[i] != nil {
-		return s.kept[i], nil
+	kept := s.kept[i]
+	s.mu.Unlock()
+	if kept != nil {
+		return kept, nil
 	}
-	const atOnce = 256 << 10
+	if k := i - next.first; k >= 0 && k < len(next.words) {
+		return next.words[k], nil
+	}
 	end, octets := i+1, s.blocks[i].words.octets
-	for end < len(s.blocks) && s.blocks[end].section == s.blocks[i].section && s.kept[end] == nil && octets < atOnce &&
+	for end < len(s.blocks) && s.blocks[end].section == s.blocks[i].section && octets < stretchOctets &&
 		s.blocks[end].words.at == s.blocks[end-1].words.at+int64(s.blocks[end-1].words.octets) {
 		octets += s.blocks[end].words.octets
 		end++
@@ -271,18 +287,30 @@ func (s *Segment) words(i int) ([]byte, error) {
 	if err := readAt(s.r, b, at); err != nil {
 		return nil, err
 	}
+	next.first, next.words = i, next.words[:0]
 	for k := i; k < end; k++ {
-		e := s.blocks[k].words
-		packed := b[:e.octets]
-		b = b[e.octets:]
-		words, err := s.unpack(&s.blocks[k], packed)
+		n := s.blocks[k].words.octets
+		words, err := s.unpack(&s.blocks[k], b[:n])
 		if err != nil {
 			return nil, err
 		}
-		s.kept[k] = words
-		s.held += int64(len(words))
+		b = b[n:]
+		next.words = append(next.words, words)
 	}
-	return s.kept[i], nil
+	s.keep(next)
+	return next.words[0], nil
+}
+
+// keep keeps terms for the next search, if there are not too many.
+func (s *Segment) keep(read *stretch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, words := range read.words {
+		if i := read.first + k; s.kept[i] == nil && s.held+int64(len(words)) <= keptOctets {
+			s.kept[i] = words
+			s.held += int64(len(words))
+		}
+	}
 }
 
 func (s *Segment) unpack(k *block, packed []byte) ([]byte, error) {
