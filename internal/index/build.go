@@ -14,7 +14,7 @@ import (
 
 // What bounds a segment that is built of messages, and what of one message is looked at.
 const (
-	builderMemory = 24 << 20 // octets that are held before a segment is written
+	builderMemory = 12 << 20 // octets that are held before a segment is written
 	maxTerms      = 20_000   // of one message; one that has more is left out, and read by every search
 	batch         = 64       // summaries that are read at once
 )

@@ -78,7 +78,6 @@ type writer struct {
 
 	held    [][]byte // terms of the section's blocks that are closed
 	waiting int      // the first of them, in blocks
-	pack    packer
 }
 
 func newWriter(w io.Writer, n int, maker uint32) *writer {
@@ -124,7 +123,7 @@ func (s *writer) endBlock() {
 		return
 	}
 	s.open.octets = len(s.words)
-	s.held = append(s.held, s.pack.pack(s.words))
+	s.held = append(s.held, pack(s.words))
 	s.open.lists = s.write(append(s.heads, s.lists...))
 	s.open = nil
 }
