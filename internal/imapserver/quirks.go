@@ -7,6 +7,13 @@ package imapserver
 func KnownClients() []Rule {
 	return []Rule{
 		{
+			// Hidden even before there is such a thing here, so that it is never told to them.
+			Name:    "Microsoft 365 enables UIDONLY and then asks by number",
+			Source:  "modern-email/defects#49, mjl-/mox#388",
+			Clients: []string{"Microsoft Office 365 *"},
+			Hide:    []string{"UIDONLY"},
+		},
+		{
 			Name:     "K-9 Mail wakes the phone at every sign of life in IDLE",
 			Source:   "thunderbird-android#5685, #1290",
 			Clients:  []string{"K-9 Mail *"},

@@ -130,6 +130,15 @@ func (s *session) hidden(capability string) bool {
 	})
 }
 
+// ruleNames lists the rules that the session is under, for the log.
+func (s *session) ruleNames() string {
+	names := make([]string, len(s.rules))
+	for i, r := range s.rules {
+		names[i] = r.Name
+	}
+	return strings.Join(names, "; ")
+}
+
 // behaves reports whether the session is to be treated so.
 func (s *session) behaves(b Behavior) bool {
 	return slices.ContainsFunc(s.rules, func(r *Rule) bool { return r.Behavior&b != 0 })

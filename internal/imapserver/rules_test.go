@@ -38,10 +38,10 @@ func TestLike(t *testing.T) {
 func TestRules(t *testing.T) {
 	w := newWorld(t, func(o *Options) {
 		o.Rules = []Rule{
-			{Clients: []string{"*outlook*"}, Hide: []string{"IMAP4rev2", "APPENDLIMIT"}},
-			{Accounts: []string{"ADA@*"}, Hide: []string{"IDLE"}},
+			{Name: "for Outlook", Clients: []string{"*outlook*"}, Hide: []string{"IMAP4rev2", "APPENDLIMIT"}},
+			{Name: "for Ada", Accounts: []string{"ADA@*"}, Hide: []string{"IDLE"}},
 			{Accounts: []string{"bob@*"}, Clients: []string{"eM *", "other"}, Announce: []string{"X-TAGS"}},
-			{Listeners: []string{"tls"}, Hide: []string{"AUTH=LOGIN"}},
+			{Name: "for TLS", Listeners: []string{"tls"}, Hide: []string{"AUTH=LOGIN"}},
 			{Listeners: []string{"127.0.0.1:0"}, First: []string{"t1 NOOP, t2 *"}, Hide: []string{"THREAD"}},
 		}
 	})
@@ -59,6 +59,12 @@ func TestRules(t *testing.T) {
 	announces(t, c.ok("LOGIN bob@example.org secret"), "APPENDLIMIT=67108864 X-TAGS", "IDLE")
 	announces(t, c.ok(`ID ("name" "eM" "version" "Client")`, anything), "", "IMAP4rev2 APPENDLIMIT=67108864 IDLE X-TAGS")
 	announces(t, c.ok("ID NIL", anything), "X-TAGS", "IDLE")
+	c.ok(`ID ("name" "Microsoft Outlook")`, anything)
+	c.ok("LOGOUT", anything)
+	c.gone()
+	if !strings.Contains(w.log.String(), ` rules="for Outlook; for TLS" `) {
+		t.Errorf("the log does not name the rule:\n%s", w.log.String())
+	}
 
 	c = w.dial("plain")
 	c.ok("NOOP")
@@ -164,7 +170,7 @@ func TestKnownClients(t *testing.T) {
 			}
 		}
 		for _, name := range r.Hide {
-			if !slices.Contains(Capabilities(), name) {
+			if name != "UIDONLY" && !slices.Contains(Capabilities(), name) {
 				t.Errorf("%s: there is no %s", r.Name, name)
 			}
 		}

@@ -302,6 +302,9 @@ func (s *session) finish(end *ending) {
 	who := s.attrs()
 	if s.log.Enabled(s.ctx, slog.LevelDebug) { // what rules go by
 		who = append(who, observe.Text(observe.KeyFirst, s.first), slog.String(observe.KeyHello, fmt.Sprintf("%016x", s.conn.Fingerprint())))
+		if names := s.ruleNames(); names != "" {
+			who = append(who, slog.String(observe.KeyRules, names))
+		}
 	}
 	s.log.LogAttrs(s.ctx, slog.LevelInfo, "session ended", append(who,
 		slog.String(observe.KeyReason, end.reason),

@@ -31,6 +31,7 @@ const (
 	KeyCommands  = "commands"  // commands a session carried out
 	KeyClient    = "client"    // the client's name and version, as it gave them itself
 	KeyFirst     = "first"     // its first commands with their tags
+	KeyRules     = "rules"     // names of the rules for clients that a session was under
 	KeyHello     = "hello"     // stands for the kind of client that its TLS hello is of, in hex
 	KeyFetched   = "fetched"   // messages of which a session fetched something
 	KeyAppended  = "appended"  // messages a session appended
