@@ -286,7 +286,7 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 	if secret, is := appSecretOf(prepared); is {
 		return a.verifyApp(ctx, try, entry, nameOr(try.User, user), secret)
 	}
-	hash, real, err := a.hashOf(entry)
+	kept, real, err := a.keptOf(entry)
 	if err != nil {
 		try.Result = Busy
 		return Identity{}, mail.Wrap(err, mail.Unavailable, "this account cannot sign in at this moment")
@@ -304,7 +304,7 @@ func (a *Authenticator) verify(ctx context.Context, try *Attempt, user, password
 	}
 	outcome := NotChecked
 	defer func() { ruling.Settle(outcome) }()
-	outcome, err = a.check(ctx, try, entry, hash, real, name, prepared, ruling.First)
+	outcome, err = a.check(ctx, try, entry, kept, real, name, password, prepared, ruling.First)
 	switch {
 	case err != nil:
 		return Identity{}, err
@@ -330,7 +330,7 @@ func nameOr(canonical, given string) string {
 
 // check compares a password with what is known of the user, and says in try how it
 // ended.
-func (a *Authenticator) check(ctx context.Context, try *Attempt, entry Entry, hash hashed, real bool, name, prepared string, first bool) (Outcome, error) {
+func (a *Authenticator) check(ctx context.Context, try *Attempt, entry Entry, kept keptPassword, real bool, name, password, prepared string, first bool) (Outcome, error) {
 	p := a.memory.proofOf(entry.Account, entry.Version, name, prepared)
 	if real && !entry.Disabled && a.memory.has(p, a.now()) {
 		a.recall.Add()
@@ -339,12 +339,12 @@ func (a *Authenticator) check(ctx context.Context, try *Attempt, entry Entry, ha
 	}
 	ok, err := a.hashing.once(ctx, p, first, func() bool {
 		a.hashes.Add()
-		if !a.compare(entry, hash, prepared) || !real {
+		if !a.compare(entry, kept, password, prepared) || !real {
 			return false
 		}
 		if !entry.Disabled {
 			a.memory.add(p, a.now()) // before the next of the same is let in
-			if a.matches == nil && (hash.cost != a.cost || a.iterations > 0 && !HasKeys(entry.Record)) {
+			if a.matches == nil && a.outdated(entry, kept, password) {
 				a.rehash(ctx, entry, prepared)
 			}
 		}
@@ -368,12 +368,30 @@ func (a *Authenticator) check(ctx context.Context, try *Attempt, entry Entry, ha
 	return CheckedRight, nil
 }
 
-// compare compares a password with a hash, or as Config.Matches wants it.
-func (a *Authenticator) compare(entry Entry, hash hashed, prepared string) bool {
-	if a.matches != nil {
-		return a.matches(entry.Record, prepared)
+// keptPassword is what a password is compared with.
+type keptPassword struct {
+	hash     hashed
+	imported *imported // in place of the hash, if it is not nil
+}
+
+// outdated reports whether what is kept of a password that was right is to be made anew.
+func (a *Authenticator) outdated(entry Entry, kept keptPassword, password string) bool {
+	if kept.imported != nil {
+		return kept.imported.saw(password)
 	}
-	return hash.matches(prepared)
+	return kept.hash.cost != a.cost || a.iterations > 0 && !HasKeys(entry.Record)
+}
+
+// compare compares a password with what is kept of one, or as Config.Matches wants it.
+func (a *Authenticator) compare(entry Entry, kept keptPassword, password, prepared string) bool {
+	switch {
+	case a.matches != nil:
+		return a.matches(entry.Record, prepared)
+	case kept.imported == nil:
+		return kept.hash.matches(prepared)
+	}
+	// Who set it may have had it prepared, or not.
+	return kept.imported.matches([]byte(password)) || password != prepared && kept.imported.matches([]byte(prepared))
 }
 
 // find looks the user up; an Entry without Account is nobody.
@@ -396,30 +414,38 @@ func (a *Authenticator) find(ctx context.Context, try *Attempt, user string) (En
 	return Entry{}, mail.Wrap(err, mail.Unavailable, "users cannot be looked up at this moment")
 }
 
-// hashOf gives the hash to check a password against. For nobody, and for an
-// account without a password, it is one that nothing matches.
-func (a *Authenticator) hashOf(entry Entry) (h hashed, real bool, err error) {
+// keptOf gives what to check a password against. For nobody, and for an
+// account without a password, it is a hash that nothing matches.
+func (a *Authenticator) keptOf(entry Entry) (k keptPassword, real bool, err error) {
+	k.hash = a.dummy
 	if entry.Account == 0 || a.matches != nil {
-		return a.dummy, entry.Account != 0, nil
+		return k, entry.Account != 0, nil
 	}
 	c, err := ParseCredentials(entry.Record)
-	if err != nil || c.Password == "" {
-		return a.dummy, false, err
+	if err != nil {
+		return k, false, err
 	}
-	h, err = parseHash(c.Password)
-	return h, err == nil, err
+	if c.Password == "" {
+		if p, ok := c.imported(); ok {
+			k.imported, real = &p, true
+		}
+		return k, real, nil
+	}
+	hash, err := parseHash(c.Password)
+	if err != nil {
+		return k, false, err
+	}
+	return keptPassword{hash: hash}, true, nil
 }
 
-// rehash brings the stored hash to the present cost and makes keys for SCRAM, in
+// rehash brings the stored hash to the present cost, makes one of a password that
+// another server kept, and makes keys for SCRAM, in
 // the slot of the hash that was just checked. The login is good whether that works or not.
 func (a *Authenticator) rehash(ctx context.Context, entry Entry, prepared string) {
 	c, err := ParseCredentials(entry.Record)
 	if err == nil {
 		a.hashes.Add()
-		c.Password = newHash(a.cost, prepared).String()
-		if a.iterations > 0 {
-			c.setField(tagScram, newScramKeys(prepared, max(a.iterations, leastIterations)).encode(c.Password))
-		}
+		c.setPassword(prepared, a.cost, a.iterations)
 		err = a.directory.Rehash(ctx, entry.Account, entry.Version, c.Encode())
 	}
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 // The record is a version octet (1), then fields: a tag, a length (both as
 // uvarints) and that many octets. Tag 1 is the password's argon2id hash as a PHC
 // string, at most once; tag 2 the keys for SCRAM (scram.go), tag 3 an
-// app password, any number of times (apppassword.go). Tags we do not know are kept as they are and where they
+// app password, any number of times (apppassword.go), tag 4 a password as another
+// server kept it (imported.go). Tags we do not know are kept as they are and where they
 // are, so that a program of an earlier version that changes a password does not
 // lose what a later one put beside it. Fields with a meaning that old programs must not ignore need a new
 // version octet.
@@ -32,6 +33,7 @@ const (
 	tagPassword   = 1
 	tagScram      = 2
 	tagApp        = 3
+	tagImported   = 4
 
 	// MaxRecord is the size of the largest record, in octets: the directory's
 	// limit.

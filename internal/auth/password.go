@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -147,9 +148,15 @@ func SetPassword(record []byte, password string, cost Argon2, iterations int) ([
 	if !ok {
 		return nil, mail.Errorf(mail.Invalid, "the password has characters that cannot be typed everywhere: control characters, or no valid UTF-8")
 	}
+	c.setPassword(prepared, cost, iterations)
+	return c.Encode(), nil
+}
+
+// setPassword puts a password in the place of whatever there was.
+func (c *Credentials) setPassword(prepared string, cost Argon2, iterations int) {
 	c.Password = newHash(cost, prepared).String()
+	c.fields = slices.DeleteFunc(c.fields, func(f field) bool { return f.tag == tagImported })
 	if iterations > 0 {
 		c.setField(tagScram, newScramKeys(prepared, max(iterations, leastIterations)).encode(c.Password))
 	}
-	return c.Encode(), nil
 }

@@ -98,8 +98,12 @@ func (c *Credentials) scramKeysOf() (scramKeys, bool) {
 // of one that has no password, and so cannot sign in with one at all.
 func HasKeys(record []byte) bool {
 	c, err := ParseCredentials(record)
-	if err != nil || c.Password == "" {
+	if err != nil {
 		return true
+	}
+	if c.Password == "" {
+		_, has := c.imported() // keys are made of it when it is first right
+		return !has
 	}
 	_, ok := c.scramKeysOf()
 	return ok
