@@ -16,6 +16,7 @@ import (
 
 type accountGroup struct {
 	Add    accountAddCommand    `cmd:"" help:"Add an account. The password is asked for, or read from standard input."`
+	Import accountImportCommand `cmd:"" help:"Add the accounts of a passwd-file, as Dovecot has them, with their passwords."`
 	List   accountListCommand   `cmd:"" help:"List accounts."`
 	Passwd accountPasswdCommand `cmd:"" help:"Set an account's password and end its sessions."`
 	Rename accountRenameCommand `cmd:"" help:"Give an account another address. Its mail stays."`
@@ -170,6 +171,9 @@ func accountList(ctx context.Context, in *instance, _ json.RawMessage, _ io.Read
 		}
 		if identity.Shared {
 			state += "\tshared"
+		}
+		if scheme := auth.ImportedScheme(identity.Credentials); scheme != "" {
+			state += "\timported " + scheme
 		}
 		if err := out.printf("%s%s", identity.Name, state); err != nil {
 			return err

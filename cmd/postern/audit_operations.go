@@ -19,6 +19,7 @@ import (
 // and what is not here is not shown.
 var audited = map[string][]string{
 	"account-add":    {"Account", "Shared"},
+	"account-import": {"File", "Domain", "Replace", "DryRun"},
 	"account-passwd": {"Account"},
 	"account-rename": {"Account", "To"},
 	"account-remove": {"Account"},

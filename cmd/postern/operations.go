@@ -21,6 +21,7 @@ import (
 // socket.
 var operations = map[string]operation{
 	"account-add":    accountAdd,
+	"account-import": accountImport,
 	"account-list":   accountList,
 	"account-passwd": onAccount(accountPasswd),
 	"account-rename": onAccount(accountRename),
