@@ -27,6 +27,7 @@ const (
 type Program struct {
 	Name     string // how tests ask for it
 	How      How
+	Alone    bool     // without the packages that its own depend on: where of a package some files are wanted
 	Packages []string // the Debian packages that bring it, without their dependencies; none with FromNPM
 	Binary   string   // where it then is: absolute where installed, below the root where unpacked
 	Why      string   // which tests ask for it
@@ -48,6 +49,10 @@ func Programs() []Program {
 			Why: "real client: imaplib"},
 		{Name: "mbsync", How: Installed, Packages: []string{"isync"}, Binary: "/usr/bin/mbsync",
 			Why: "real client: two-way sync"},
+		{Name: "php", How: Installed, Packages: []string{"php-cli", "php-mbstring"}, Binary: "/usr/bin/php",
+			Why: "runs the client that is PHP's"},
+		{Name: "roundcube", How: Unpacked, Alone: true, Packages: []string{"roundcube-core"},
+			Binary: "usr/share/roundcube/program/lib/Roundcube/rcube_imap_generic.php", Why: "real client: the IMAP of a webmail; its package brings a web server"},
 		{Name: "mutt", How: Installed, Packages: []string{"mutt"}, Binary: "/usr/bin/mutt",
 			Why: "real client: a reader, with GNU SASL"},
 		{Name: "neomutt", How: Installed, Packages: []string{"neomutt"}, Binary: "/usr/bin/neomutt",

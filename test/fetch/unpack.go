@@ -31,9 +31,12 @@ func unpackPrivately(ctx context.Context, program testenv.Program) error {
 	if err := os.MkdirAll(archives, 0o755); err != nil {
 		return err
 	}
-	packages, err := missingPackages(ctx, program.Packages)
-	if err != nil {
-		return err
+	packages := program.Packages
+	if !program.Alone {
+		var err error
+		if packages, err = missingPackages(ctx, packages); err != nil {
+			return err
+		}
 	}
 	if err := download(ctx, archives, packages); err != nil {
 		return err
