@@ -18,6 +18,9 @@ func rulesFor(cfg config.Config) []imapserver.Rule {
 	if cfg.IMAP.KnownClients {
 		rules = imapserver.KnownClients()
 	}
+	if !cfg.IMAP.UIDOnly {
+		rules = append(rules, imapserver.Rule{Name: "uid_only", Hide: []string{"UIDONLY"}})
+	}
 	if len(cfg.IMAP.DisabledCaps) > 0 {
 		rules = append(rules, imapserver.Rule{Name: "disabled_capabilities", Hide: cfg.IMAP.DisabledCaps})
 	}

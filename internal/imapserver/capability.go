@@ -53,6 +53,7 @@ func features() []feature {
 		{"STATUS=SIZE", false, true},
 		{"THREAD=ORDEREDSUBJECT", false, true},
 		{"THREAD=REFS", false, true},
+		{"UIDONLY", false, true},
 		{"URL-PARTIAL", false, true},
 		{"UTF8=ACCEPT", false, true},
 		{"WITHIN", false, true},

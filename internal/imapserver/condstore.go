@@ -69,7 +69,9 @@ func (s *session) fetchModSeq(m mail.ModSeq) {
 // STORE has given these messages: the client knows their flags.
 func (s *session) writeModSeqs(uids mail.UIDSet, m mail.ModSeq) {
 	for seq, uid := range s.box.view.Numbered(uids) {
-		s.w.BeginFetch(seq).FetchUID(uid)
+		if s.beginFetch(seq, uid); !s.uidOnly {
+			s.w.FetchUID(uid)
+		}
 		s.fetchModSeq(m)
 		s.w.EndFetch()
 	}

@@ -31,6 +31,11 @@ func (s *session) enable(*command) error {
 		case name == "QRESYNC" && !s.qresync && !s.hidden("CONDSTORE"):
 			s.condstore, s.qresync = true, true
 			enabled = append(enabled, name)
+		case name == "UIDONLY" && !s.uidOnly:
+			if err := s.enableUIDOnly(); err != nil {
+				return err
+			}
+			enabled = append(enabled, name)
 		case (name == "METADATA" || name == "METADATA-SERVER") && s.enableMetadata(name == "METADATA"):
 			enabled = append(enabled, name)
 		}

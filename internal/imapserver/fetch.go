@@ -68,7 +68,7 @@ func (p *fetchPlan) summary() bool {
 
 // planFetch checks the items and puts the UID first, where many clients want it.
 func (s *session) planFetch(items []imapwire.FetchItem, byUID bool) (fetchPlan, error) {
-	p := fetchPlan{uid: byUID, items: items[:0]}
+	p := fetchPlan{uid: byUID && !s.uidOnly, items: items[:0]}
 	for _, item := range items {
 		switch item.Kind {
 		case imapwire.FetchUID:
@@ -267,7 +267,7 @@ func (f *fetching) message(seq uint32, i int, row *account.Row) error {
 		f.skip(row.UID, err)
 		return nil
 	}
-	s.w.BeginFetch(seq)
+	s.beginFetch(seq, row.UID)
 	if f.plan.uid {
 		s.w.FetchUID(row.UID)
 	}

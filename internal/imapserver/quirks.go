@@ -25,5 +25,11 @@ func KnownClients() []Rule {
 			Clients:  []string{"Thunderbird for Android *"},
 			Behavior: QuietIdle,
 		},
+		{
+			Name:    "Microsoft 365 enables UIDONLY where it is announced and then asks by message number",
+			Source:  "modern-email/defects#49, mjl-/mox#388",
+			Clients: []string{"Microsoft Office 365 *"},
+			Hide:    []string{"UIDONLY"},
+		},
 	}
 }

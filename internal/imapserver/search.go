@@ -83,6 +83,9 @@ func (s *session) criteriaAllowed(args *imapwire.SearchArgs) error {
 	if err := s.putFilters(args); err != nil {
 		return err
 	}
+	if s.uidOnly && asksNumbers(&args.Criteria) {
+		return uidRequired()
+	}
 	switch {
 	case args.Uses&^(imapwire.UsesWithin|imapwire.UsesModSeq|imapwire.UsesSaveDate|imapwire.UsesObjectID|imapwire.UsesFuzzy|imapwire.UsesFilter) != 0:
 		return bad("unknown search key")

@@ -59,6 +59,8 @@ func (s *session) selectAllowed(c *command, args *imapwire.SelectArgs) error {
 	switch {
 	case len(args.Other) > 0:
 		return bad("unknown parameter of %s", c.spec.name)
+	case args.QResync != nil && s.uidOnly && len(args.QResync.Numbers.Ranges) > 0:
+		return uidRequired() // RFC 9586 3.6
 	case args.QResync != nil:
 		return s.qresyncEnabled()
 	case args.CondStore:
@@ -85,7 +87,7 @@ func (s *session) enterBox(sel *account.Selection, examined bool, supplied strin
 	if !s.rev2 {
 		// RFC 9051 Appendix E dropped both.
 		s.w.Recent(uint32(b.view.Recent().Len()))
-		if seq, ok := b.view.Seq(start.FirstUnseen); ok {
+		if seq, ok := b.view.Seq(start.FirstUnseen); ok && !s.uidOnly {
 			s.w.Status("", imapwire.OK, fmt.Sprintf("UNSEEN %d", seq), "the first that was not seen")
 		}
 	}

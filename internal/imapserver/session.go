@@ -38,6 +38,7 @@ type session struct {
 	rev2       bool    // IMAP4rev2 is enabled
 	utf8Accept bool    // UTF8=ACCEPT is enabled
 	condstore  bool    // CONDSTORE is, by ENABLE or by use: MODSEQ is told
+	uidOnly    bool    // UIDONLY is: messages have no numbers
 	qresync    bool    // QRESYNC is: VANISHED in place of EXPUNGE
 	user       string  // who signed in
 	client     string  // the name given with ID
@@ -165,6 +166,9 @@ func (s *session) carryOut(name string) error {
 		return mail.Errorf(mail.NotPermitted, "with this app password one can only read")
 	}
 	s.cmd.spec = sp
+	if s.uidOnly && sp.sequences && !sp.byUID {
+		return uidRequired()
+	}
 	s.progress.begin(0)
 	s.cmd.ok = reply{status: statusOK}
 	if sp.byUID && s.box != nil {

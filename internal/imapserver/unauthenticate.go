@@ -56,6 +56,7 @@ func (s *session) reset() {
 	s.readOnly = false
 	s.compare = mail.Comparator{}
 	s.utf8, s.rev2, s.utf8Accept, s.condstore, s.qresync = false, false, false, false, false
+	s.uidOnly = false
 	s.link.take(sessionRevoked) // it was about the other account
 	s.link.open = false         // what comes may be a password
 	s.link.trace = s.srv.trace.Open(s.conn.ID(), s.conn.Remote().Addr(), "")

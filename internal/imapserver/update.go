@@ -158,7 +158,7 @@ func (s *session) tellOnly(may view.Tellable) error {
 	if t.Empty() {
 		return s.updateContexts()
 	}
-	if s.qresync {
+	if s.qresync || s.uidOnly {
 		s.writeVanished(t.Vanished, false)
 		s.cmd.expunges = s.cmd.expunges || !t.Vanished.Empty()
 	} else {
@@ -251,8 +251,8 @@ func (s *session) writeFlags(uids mail.UIDSet, withUID bool) {
 			if !ok {
 				continue
 			}
-			s.w.BeginFetch(seq)
-			if withUID || s.condstore {
+			s.beginFetch(seq, rows[i].UID)
+			if (withUID || s.condstore) && !s.uidOnly {
 				s.w.FetchUID(rows[i].UID)
 			}
 			s.fetchFlags(&rows[i])

@@ -21,6 +21,15 @@ func (w *Writer) BeginFetch(seq uint32) *Writer {
 	return w
 }
 
+// BeginUIDFetch begins the response in place of FETCH of a session that knows no numbers (RFC 9586 3.3).
+func (w *Writer) BeginUIDFetch(uid mail.UID) *Writer {
+	w.first = true
+	w.buf = append(w.buf, "* "...)
+	w.buf = appendUint(w.buf, uint64(uid))
+	w.buf = append(w.buf, " UIDFETCH ("...)
+	return w
+}
+
 // EndFetch ends a FETCH response.
 func (w *Writer) EndFetch() *Writer { return w.Raw(")\r\n") }
 

@@ -193,7 +193,7 @@ func (m *matcher) data(want, got []node) bool {
 		return ""
 	}
 	switch {
-	case word(2) == "FETCH" && len(want) == 4 && len(got) == 4:
+	case (word(2) == "FETCH" || word(2) == "UIDFETCH") && len(want) == 4 && len(got) == 4:
 		return m.node(want[0], got[0]) && m.node(want[1], got[1]) && m.pairList(want[3], got[3])
 	case word(1) == "FLAGS" && len(want) == 3 && len(got) == 3:
 		return m.setList(want[2], got[2])

@@ -96,6 +96,9 @@ func posternConfig(data, certFile, keyFile, imap, imaps, lmtp string) string {
 	return fmt.Sprintf(`data = %q
 hostname = "mail.example.org" # dialogues name it in URLs
 
+[imap]
+uid_only = true
+
 [auth]
 failure_delay = "50ms" # tests fail often on purpose
 

@@ -85,6 +85,7 @@ type IMAP struct {
 	MaxMessage   Size          `toml:"max_message" doc:"Largest message APPEND takes, announced as APPENDLIMIT."`
 	Submitters   []string      `toml:"submission_accounts" doc:"Accounts of submission servers: they fetch messages by URLs that their users made for submission (URLAUTH submit+)."`
 	ACLAnyone    bool          `toml:"acl_anyone" doc:"Owners may share their mailboxes with \"anyone\": everybody who has an account here."`
+	UIDOnly      bool          `toml:"uid_only" doc:"Announce UIDONLY (RFC 9586). Versions of Outlook misbehave where they see it."`
 	DisabledCaps []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
 	KnownClients bool          `toml:"known_clients" doc:"Treat clients otherwise of whom it is known that they need it: see clients.md."`
 	Rules        []Rule        `toml:"rules" doc:"Capabilities to hide, and what to do otherwise, for some clients, accounts or listeners. Every condition given must fit; in clients, accounts and first, \"*\" stands for anything and \"?\" for one character. Any number of rules may be given; see clients.md."`
