@@ -83,6 +83,8 @@ func Programs() []Program {
 			Binary: "usr/lib/cyrus/bin/master", Why: "peer: the same dialogues are played against it"},
 		{Name: "postfix", How: Rooted, Packages: []string{"postfix"}, Binary: "usr/lib/postfix/sbin/master",
 			Why: "peer: mail goes through it into our LMTP"},
+		{Name: "postgresql", How: Unpacked, Packages: []string{"postgresql-15", "postgresql-client-15"}, Binary: "usr/lib/postgresql/15/bin/postgres",
+			Why: "the cluster store keeps its log and tables in it; its package starts a service"},
 	}
 	slices.SortFunc(table, func(a, b Program) int { return strings.Compare(a.Name, b.Name) })
 	return table
