@@ -5,6 +5,7 @@ const assert = require('node:assert');
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const { inspect } = require('node:util');
+globalThis.crypto ??= require('node:crypto').webcrypto; // Debian 12's Node 18 does not have it there by itself
 const { ImapFlow } = require('imapflow');
 
 const account = JSON.parse(readFileSync(process.argv[2], 'utf8'));
