@@ -47,6 +47,7 @@ const house = `
 
 	5  imapserver      one IMAP conversation
 	5  lmtpserver      one LMTP conversation
+	5  authserver      other servers ask who somebody is: Dovecot's protocol
 	5  bench           load on any IMAP server, measured; a client, so it knows nothing of ours
 `
 

@@ -29,6 +29,9 @@ func (t *auditTrail) signedIn(ctx context.Context, try auth.Attempt) {
 	case try.Given != "":
 		attrs = append(attrs, slog.String("unknown_user", t.nameKeyed(try.Given)))
 	}
+	if try.Peer.Service != "" {
+		attrs = append(attrs, observe.Text(observe.KeyService, try.Peer.Service))
+	}
 	if try.App != "" {
 		attrs = append(attrs, observe.Text("app_password", try.App))
 	}

@@ -76,7 +76,7 @@ func checkMachine(cfg *config.Config, note func(setting, mistake string)) {
 	for _, kind := range []struct {
 		name string
 		list []config.Listener
-	}{{"listen.imaps", cfg.Listen.IMAPS}, {"listen.imap", cfg.Listen.IMAP}, {"listen.lmtp", cfg.Listen.LMTP}} {
+	}{{"listen.imaps", cfg.Listen.IMAPS}, {"listen.imap", cfg.Listen.IMAP}, {"listen.lmtp", cfg.Listen.LMTP}, {"listen.auth", cfg.Listen.Auth}} {
 		for i, l := range kind.list {
 			if _, err := netserver.UserID(l.Owner); err != nil {
 				note(fmt.Sprintf("%s[%d].owner", kind.name, i), err.Error())

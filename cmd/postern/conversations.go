@@ -8,6 +8,7 @@ import (
 
 	"postern/cmd/postern/config"
 	"postern/internal/auth"
+	"postern/internal/authserver"
 	"postern/internal/delivery"
 	"postern/internal/imapserver"
 	"postern/internal/imapwire"
@@ -22,6 +23,7 @@ import (
 type generation struct {
 	imap        *imapserver.Server
 	lmtp        *lmtpserver.Server
+	auth        *authserver.Server
 	connections int // guarded by conversations
 }
 
@@ -86,6 +88,24 @@ func (c *conversations) lmtp(ctx context.Context, conn *netserver.Conn) {
 	g.lmtp.Serve(ctx, conn, conn.ID(), conn.Draining())
 }
 
+// auth answers a mail server that asks who its clients are. Nobody signs in to that: who may
+// connect may ask.
+func (c *conversations) auth(ctx context.Context, conn *netserver.Conn) { c.answer(ctx, conn, false) }
+
+// authPlaintext is auth where clients without TLS may sign in.
+func (c *conversations) authPlaintext(ctx context.Context, conn *netserver.Conn) {
+	c.answer(ctx, conn, true)
+}
+
+func (c *conversations) answer(ctx context.Context, conn *netserver.Conn, plaintext bool) {
+	if conn.Authenticated() != nil { // closed already
+		return
+	}
+	g := c.enter()
+	defer c.leave(g)
+	g.auth.Serve(ctx, conn, plaintext)
+}
+
 // revoke ends the sessions of an account, whenever they began.
 func (c *conversations) revoke(id mail.AccountID) {
 	c.mu.Lock()
@@ -125,19 +145,21 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 		Pool: s.pool, Directory: deliveryDirectory{s.store.Directory()}, Notes: notes{s.store.Shelf()},
 		Hostname: hostname(cfg), Rules: rules, Log: s.log,
 	})
+	who := auth.New(auth.Config{
+		Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
+		Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),
+		Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
+		Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
+		Used: s.uses.used, Watch: s.audit.signedIn, Permit: s.policies.maySignIn,
+	})
 	return &generation{
+		auth: authserver.New(authserver.Options{Auth: who, Log: s.log}),
 		imap: imapserver.New(imapserver.Options{
 			Accounts: s.pool, Log: s.log, Metrics: s.metrics, Limits: imapLimits(cfg), Version: version(), Metadata: &s.metadata,
 			Hostname: hostname(cfg), Finder: urlOwners{s.store.Directory(), rules}, Submitters: cfg.IMAP.Submitters, Index: s.searched(),
 			People: people{s.store.Directory(), rules}, ACLAnyone: cfg.IMAP.ACLAnyone, Granted: s.audit.granted,
 			SessionsOf: s.policies.sessions, MayShare: s.policies.mayShare,
-			Auth: auth.New(auth.Config{
-				Directory: signInDirectory{s.store.Directory()}, Rules: rules, Log: s.log, Metrics: s.metrics,
-				Remember: time.Duration(zeroIsNone(int64(cfg.Auth.Remember))),
-				Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
-				Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
-				Used: s.uses.used, Watch: s.audit.signedIn, Permit: s.policies.maySignIn,
-			}),
+			Auth:  who,
 			Rules: rulesFor(cfg), Census: &s.talk.census,
 		}),
 		lmtp: lmtpserver.New(lmtpserver.Options{

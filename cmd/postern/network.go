@@ -97,6 +97,9 @@ func (s *server) listen(cfg config.Config) error {
 	imaps.Setting, imaps.Security = "listen.imaps", netserver.ImplicitTLS
 	imap.Setting, imap.Security = "listen.imap", netserver.StartTLS
 	lmtp.Setting = "listen.lmtp"
+	asked := netserver.Listen{Setting: "listen.auth", Security: netserver.Plaintext, Handler: s.talk.auth, LastWords: func(observe.Ref) string { return "" }}
+	askedPlain := asked // of clients without TLS, too
+	askedPlain.Handler = s.talk.authPlaintext
 	var specs []netserver.Listen
 	var errs []error
 	add := func(kind netserver.Listen, list []config.Listener) {
@@ -108,6 +111,13 @@ func (s *server) listen(cfg config.Config) error {
 	add(imaps, cfg.Listen.IMAPS)
 	add(imap, cfg.Listen.IMAP)
 	add(lmtp, cfg.Listen.LMTP)
+	for _, l := range cfg.Listen.Auth {
+		kind := asked
+		if l.Plaintext {
+			kind = askedPlain
+		}
+		add(kind, []config.Listener{l})
+	}
 	errs = append(errs, makeSocketDirectory(specs))
 	if err := errors.Join(errs...); err != nil {
 		return err

@@ -23,7 +23,7 @@ type AppPassword struct {
 	Name     string // what its owner calls it
 	Created  time.Time
 	Expires  time.Time      // zero: never
-	ReadOnly bool           // nothing can be changed with it
+	ReadOnly bool           // nothing can be changed with it, and it is good for IMAP only
 	Networks []netip.Prefix // where it is good; empty: everywhere
 
 	sum [sha256.Size]byte // of the secret, which nobody can guess: it needs no slow hash
@@ -253,7 +253,8 @@ func (a *Authenticator) verifyApp(ctx context.Context, try *Attempt, entry Entry
 		try.Result = Disabled
 	case !found.good(a.now(), try.Peer.Remote.Addr()):
 		try.Result = NotGood
-	case !a.permit(entry.Name, try, true):
+	case found.ReadOnly && try.Peer.Service != "", // for reading mail: whatever else there is does more
+		!a.permit(entry.Name, try, true):
 		try.Result = NotPermitted
 	default:
 		try.Result, outcome = Accepted, CheckedRight

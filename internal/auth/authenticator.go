@@ -53,6 +53,7 @@ type Peer struct {
 	Remote  netip.AddrPort
 	TLS     *tls.ConnectionState // nil without TLS
 
+	Service  string // what they sign in to, as whoever asks for them says; "" is IMAP
 	Client   uint64 // stands for the kind of client; 0 if it cannot be told
 	Failures int    // logins that failed on this connection before
 
@@ -460,6 +461,9 @@ func (a *Authenticator) report(ctx context.Context, try Attempt, user string, er
 	try.Given = user
 	attrs := []slog.Attr{observe.Session(try.Peer.Session), observe.Remote(try.Peer.Remote),
 		slog.String(observe.KeyMechanism, try.Mechanism), slog.String(observe.KeyReason, string(try.Result))}
+	if try.Peer.Service != "" {
+		attrs = append(attrs, observe.Text(observe.KeyService, try.Peer.Service))
+	}
 	if try.Verdict != "" {
 		attrs = append(attrs, slog.String(observe.KeyGuard, try.Verdict))
 	}

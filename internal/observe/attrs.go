@@ -19,6 +19,7 @@ const (
 	KeyMailbox   = "mailbox"   // a mailbox name
 	KeyCommand   = "command"   // the command under way, from our table, never the client's spelling
 	KeyMechanism = "mechanism" // SASL mechanism or LOGIN
+	KeyService   = "service"   // what somebody signed in to, if it is not IMAP
 	KeyTLS       = "tls"       // TLS version of the connection
 	KeyError     = "error"     // what went wrong, the whole chain
 	KeyRef       = "ref"       // reference that the client was shown

@@ -30,7 +30,7 @@ func NewNode(t testing.TB, data, more string) *Node {
 	certFile, keyFile := writeCertificate(t, dir)
 	ports := freePorts(t, 3)
 	n := &Node{
-		Server: Server{Name: "postern", Plain: ports[0], TLS: ports[1], CertFile: certFile, log: &lockedBuffer{}},
+		Server: Server{Name: "postern", Plain: ports[0], TLS: ports[1], CertFile: certFile, KeyFile: keyFile, log: &lockedBuffer{}},
 		Data:   data, binary: posternBinary(t), config: filepath.Join(dir, "postern.toml"),
 	}
 	text := fmt.Sprintf("hostname = \"postern.example.org\"\ndata = %q\n\n[auth]\nfailure_delay = \"50ms\"\n\n[tls]\ncertificate = %q\nkey = %q\n\n", data, certFile, keyFile)

@@ -31,6 +31,7 @@ type Server struct {
 	TLS      string // host:port of IMAP over TLS
 	LMTP     string // host:port of LMTP, or ""
 	CertFile string // the certificate in PEM; its name is "localhost"
+	KeyFile  string // its key, if it is a Postern
 
 	log        *lockedBuffer
 	newAccount func(t testing.TB, name, password string)

@@ -71,6 +71,7 @@ func (c *Config) check(r *reader) {
 	c.checkListeners(r, "listen.imaps", c.Listen.IMAPS)
 	c.checkListeners(r, "listen.imap", c.Listen.IMAP)
 	c.checkListeners(r, "listen.lmtp", c.Listen.LMTP)
+	c.checkListeners(r, "listen.auth", c.Listen.Auth)
 	if len(c.Listen.IMAPS)+len(c.Listen.IMAP)+len(c.Listen.LMTP) == 0 {
 		r.mistake(0, "no listener is left: give one of listen.imaps, listen.imap and listen.lmtp")
 	}
@@ -130,7 +131,7 @@ func (c *Config) checkTwice(r *reader) {
 	for _, kind := range []struct {
 		name string
 		list []Listener
-	}{{"listen.imaps", c.Listen.IMAPS}, {"listen.imap", c.Listen.IMAP}, {"listen.lmtp", c.Listen.LMTP}} {
+	}{{"listen.imaps", c.Listen.IMAPS}, {"listen.imap", c.Listen.IMAP}, {"listen.lmtp", c.Listen.LMTP}, {"listen.auth", c.Listen.Auth}} {
 		for i, l := range kind.list {
 			path := fmt.Sprintf("%s[%d]", kind.name, i)
 			if _, port, err := net.SplitHostPort(l.Address); err == nil && port == "0" {
@@ -171,6 +172,8 @@ func (c *Config) checkListeners(r *reader, kind string, list []Listener) {
 			switch {
 			case l.Plaintext:
 				r.mistake(line, "%s %s: plaintext needs a loopback address, a Unix socket, or networks", kind, l.Address)
+			case kind == "listen.auth":
+				r.mistake(line, "%s %s: whoever may ask is believed and not encrypted, so it needs a Unix socket, a loopback address, or networks", kind, l.Address)
 			case kind == "listen.lmtp":
 				r.mistake(line, "%s %s: LMTP has no password, so it needs a loopback address, a Unix socket, or networks", kind, l.Address)
 			}

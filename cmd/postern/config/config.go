@@ -36,12 +36,13 @@ type Listen struct {
 	IMAPS []Listener `toml:"imaps" doc:"IMAP inside TLS."`
 	IMAP  []Listener `toml:"imap" doc:"IMAP with STARTTLS; no password is taken before TLS unless plaintext is allowed."`
 	LMTP  []Listener `toml:"lmtp" doc:"LMTP, for the mail server that hands mail over."`
+	Auth  []Listener `toml:"auth" doc:"Dovecot's authentication protocol, by which a mail server asks who its clients are (Postfix: smtpd_sasl_type = dovecot). None unless given."`
 }
 
 // Listener is one address.
 type Listener struct {
 	Address   string   `toml:"address" doc:"HOST:PORT, [IPV6]:PORT, :PORT for every IPv4 and IPv6 address, unix:PATH, or systemd:NAME for an inherited socket of that FileDescriptorName."`
-	Plaintext bool     `toml:"plaintext" doc:"Take passwords without TLS. Only on loopback, on a Unix socket, or with networks."`
+	Plaintext bool     `toml:"plaintext" doc:"Take passwords without TLS. Only on loopback, on a Unix socket, or with networks. For listen.auth: of the mail server's clients that have no TLS, wherever they are."`
 	Networks  []string `toml:"networks" doc:"Networks (CIDR) whose clients may connect, beside this machine itself; empty: all. Needed for plaintext and for LMTP on an address that is not loopback."`
 	Owner     string   `toml:"owner" doc:"User that owns the Unix socket; empty: whoever runs Postern."`
 	Group     string   `toml:"group" doc:"Group of the Unix socket."`

@@ -116,6 +116,9 @@ func TestSmallMistakes(t *testing.T) {
 		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\n[[listen.imaps]]\naddress = \"127.0.0.1:1\"": "f:2: listen.imap.address: another listener has 127.0.0.1:1 already",
 		"[[listen.imap]]\naddress = \"127.0.0.1:0\"\n[[listen.imaps]]\naddress = \"127.0.0.1:0\"": "",
 		"[[listen.imap]]\naddress = \"unix:/x\"\nmode = \"0600\"":                                 "",
+		"[[listen.auth]]\naddress = \"unix:/x\"\nmode = \"0600\"\nplaintext = true":               "",
+		"[[listen.auth]]\naddress = \":12345\"":                                                   "f:2: listen.auth :12345: whoever may ask is believed and not encrypted, so it needs a Unix socket, a loopback address, or networks",
+		"[[listen.lmtp]]\naddress = \"unix:/x\"\n[[listen.auth]]\naddress = \"unix:/x\"":          "f:4: listen.auth.address: another listener has unix:/x already",
 		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\nmode = \"0600\"":                             "f:3: listen.imap.mode: 127.0.0.1:1 is no Unix socket of Postern's; leave it out",
 	} {
 		got := ""
