@@ -7,8 +7,7 @@ package imapserver
 func KnownClients() []Rule {
 	return []Rule{
 		{
-			// Hidden even before there is such a thing here, so that it is never told to them.
-			Name:    "Microsoft 365 enables UIDONLY and then asks by number",
+			Name:    "Microsoft 365 enables UIDONLY where it is announced and then asks by message number",
 			Source:  "modern-email/defects#49, mjl-/mox#388",
 			Clients: []string{"Microsoft Office 365 *"},
 			Hide:    []string{"UIDONLY"},
@@ -24,12 +23,6 @@ func KnownClients() []Rule {
 			Source:   "thunderbird-android#5685",
 			Clients:  []string{"Thunderbird for Android *"},
 			Behavior: QuietIdle,
-		},
-		{
-			Name:    "Microsoft 365 enables UIDONLY where it is announced and then asks by message number",
-			Source:  "modern-email/defects#49, mjl-/mox#388",
-			Clients: []string{"Microsoft Office 365 *"},
-			Hide:    []string{"UIDONLY"},
 		},
 	}
 }
