@@ -179,6 +179,7 @@ func imapLimits(cfg config.Config) imapserver.Limits {
 	limits.Search = max(limits.Search, 2*limits.SearchCPU) // it waits for others, too
 	limits.Idle = cfg.IMAP.Autologout
 	limits.Sessions = cfg.IMAP.Sessions
+	limits.Messages, limits.Save = cfg.IMAP.MessageLimit, cfg.IMAP.SaveLimit
 	// A session that shows expunged mail goes well before the mail does.
 	limits.HeldBack = min(limits.HeldBack, cfg.Store.ExpungeHold/2)
 	return limits

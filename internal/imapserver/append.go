@@ -107,6 +107,9 @@ func (in *arrivals) next() error {
 	case !msg.Catenate && msg.Literal.Size == 0:
 		return emptyMessage() // RFC 3502 4: this is how one gives up
 	}
+	if err := s.maySaveMore(len(in.messages)); err != nil {
+		return err
+	}
 	if len(in.messages) == maxTogether || in.octets > maxTogetherOctets {
 		return mail.Errorf(mail.Limit, "these are too many messages for one %s", s.cmd.spec.name)
 	}

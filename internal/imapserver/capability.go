@@ -63,7 +63,7 @@ func features() []feature {
 // Capabilities are the names of all that a session may be told of. Mechanisms and
 // figures behind a "=" are not among them.
 func Capabilities() []string {
-	all := []string{"AUTH", "LOGINDISABLED", "APPENDLIMIT"}
+	all := []string{"AUTH", "LOGINDISABLED", "APPENDLIMIT", "MESSAGELIMIT", "SAVELIMIT"}
 	for _, f := range features() {
 		all = append(all, f.name)
 	}
@@ -108,6 +108,7 @@ func (s *session) capabilities() []string {
 		all = append(all, s.authCapabilities()...)
 	} else {
 		all = append(all, s.appendLimitCapability())
+		all = append(all, s.limitCapabilities()...)
 	}
 	all = slices.DeleteFunc(all, s.hidden)
 	if !before {

@@ -15,6 +15,9 @@ func (s *session) copy(c *command) error {
 	if err != nil || uids.Empty() {
 		return err
 	}
+	if err := s.mayCopy(uids); err != nil {
+		return err
+	}
 	copied, err := patiently(s.ctx, s, func(ctx context.Context) (account.Copied, error) {
 		return s.box.sel.Copy(ctx, uids, to)
 	})

@@ -27,6 +27,7 @@ func (s *session) expunge(c *command) error {
 		if err != nil {
 			return err
 		}
+		uids = s.newestDeleted(c, uids)
 		within = &uids
 	}
 	gone, err := s.expungeWithin(within)

@@ -29,10 +29,14 @@ func (s *session) fetch(c *command) error {
 	if err != nil {
 		return err
 	}
+	if err := s.mayBePart(args.HasPartial, args.Partial); err != nil {
+		return err
+	}
 	uids, err := s.toFetch(c, &args)
 	if err != nil {
 		return err
 	}
+	uids = s.newest(c, uids)
 	if plan.modSeq {
 		if err := s.enableCondStore(); err != nil {
 			return err

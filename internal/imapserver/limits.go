@@ -38,6 +38,10 @@ type Limits struct {
 	// Sessions is how many sessions one account may have at a time.
 	Sessions int
 
+	// Messages is how many messages one command may work on (MESSAGELIMIT, RFC 9738), Save how many COPY and APPEND may
+	// save (SAVELIMIT). 0 is any number.
+	Messages, Save int
+
 	// Notify is how many mailboxes one session may follow with NOTIFY. All of them
 	// are compared whenever one has changed.
 	Notify int

@@ -17,7 +17,7 @@ func (s *session) move(c *command) error {
 	if err := s.box.writable(); err != nil {
 		return err
 	}
-	if uids.Empty() {
+	if uids = s.newest(c, uids); uids.Empty() {
 		return nil
 	}
 	moved, err := patiently(s.ctx, s, func(ctx context.Context) (account.Copied, error) {

@@ -22,6 +22,12 @@ func (s *session) search(c *command) error {
 	if err := s.updateAllowed(c, &args); err != nil {
 		return err
 	}
+	if err := s.mayBePart(args.Return&imapwire.ReturnPartial != 0, args.Partial); err != nil {
+		return s.unsaved(&args, err)
+	}
+	if err := s.newestSearched(c, &args.Criteria); err != nil {
+		return s.unsaved(&args, err)
+	}
 	program, again, err := s.compile(&args, args.Return&imapwire.ReturnRelevancy != 0)
 	if err != nil {
 		return s.unsaved(&args, err)

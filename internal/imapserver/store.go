@@ -24,6 +24,7 @@ func (s *session) store(c *command) error {
 	if err != nil {
 		return err
 	}
+	uids = s.newest(c, uids)
 	// Flags that the rights do not allow are left as they are (RFC 4314 4).
 	if args.Op, args.Flags, err = s.box.sel.MayStore(args.Op, args.Flags); err != nil {
 		return err

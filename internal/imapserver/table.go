@@ -64,6 +64,7 @@ type command struct {
 
 	numbers  bool        // its criteria name sequence numbers: it may not reveal expunges
 	modSeq   mail.ModSeq // the highest MODSEQ in its FETCH responses
+	stopped  mail.UID    // it named more messages than it may work on, and stopped at this one; 0: it did not
 	expunges bool        // VANISHED was told or owed during it
 }
 

@@ -23,6 +23,7 @@ func (s *session) conclude(err error) *ending {
 	}
 	if answer.status != "" {
 		if end == nil {
+			s.tellStopped(&answer)
 			s.tellHighest(answer.status == statusOK)
 		}
 		s.answer(answer)

@@ -1,6 +1,7 @@
 package imapwire
 
 import (
+	"math"
 	"strings"
 
 	"postern/internal/mail"
@@ -67,6 +68,24 @@ func (s *searchReader) key(dst *mail.Criteria) bool {
 	return r.expected("a search key")
 }
 
+// uidSide reads UIDAFTER or UIDBEFORE (RFC 9738 3.7, which has no grammar for them): a UID that is left out itself.
+func (s *searchReader) uidSide(dst *mail.Criteria, after bool) bool {
+	var uid uint32
+	if !s.r.ExpectSP() || !s.r.ExpectNumber(&uid) {
+		return false
+	}
+	r := mail.NumRange{From: 1, To: uid - 1}
+	if after {
+		r = mail.NumRange{From: uid + 1, To: math.MaxUint32}
+	}
+	if !after && uid <= 1 || after && uid == math.MaxUint32 { // nothing is there
+		*dst = mail.Criteria{Op: mail.SearchNot, Children: []mail.Criteria{{Op: mail.SearchAnd}}}
+		return true
+	}
+	dst.Op, dst.Set.Ranges = mail.SearchUID, []mail.NumRange{r}
+	return true
+}
+
 // named reads what follows the word a key begins with.
 func (s *searchReader) named(dst *mail.Criteria, word []byte) bool {
 	if flag, without := flagKey(word); flag != 0 {
@@ -99,6 +118,8 @@ func (s *searchReader) named(dst *mail.Criteria, word []byte) bool {
 			return s.r.expected("a keyword")
 		}
 		dst.Op, dst.Flags.Keywords, dst.Without = mail.SearchFlag, []string{keyword}, word[0] == 'U'
+	case "UIDAFTER", "UIDBEFORE":
+		return s.uidSide(dst, word[3] == 'A')
 	case "UID":
 		dst.Op = mail.SearchUID
 		return s.r.ExpectSP() && s.r.ExpectNumSet(&dst.Set)

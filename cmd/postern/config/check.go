@@ -44,6 +44,11 @@ func (c *Config) check(r *reader) {
 		}
 	}
 	atLeast("auth.scram_iterations", int64(c.Auth.ScramIterations), 10_000, "")
+	for path, n := range map[string]int{"imap.message_limit": c.IMAP.MessageLimit, "imap.save_limit": c.IMAP.SaveLimit} {
+		if n != 0 && n < 1000 {
+			r.mistake(at(path), "%s: 0 for any number, or at least 1000 (RFC 9738 3)", path)
+		}
+	}
 	atLeast("imap.sessions_per_account", int64(c.IMAP.Sessions), 1, "")
 	for path, size := range map[string]Size{"imap.max_message": c.IMAP.MaxMessage, "lmtp.max_message": c.LMTP.MaxMessage} {
 		if size < 64<<10 || size > LargestMessage {

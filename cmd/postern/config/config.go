@@ -86,6 +86,8 @@ type IMAP struct {
 	MaxMessage   Size          `toml:"max_message" doc:"Largest message APPEND takes, announced as APPENDLIMIT."`
 	Submitters   []string      `toml:"submission_accounts" doc:"Accounts of submission servers: they fetch messages by URLs that their users made for submission (URLAUTH submit+)."`
 	ACLAnyone    bool          `toml:"acl_anyone" doc:"Owners may share their mailboxes with \"anyone\": everybody who has an account here."`
+	MessageLimit int           `toml:"message_limit" doc:"Messages that one FETCH, STORE, SEARCH, MOVE, COPY or UID EXPUNGE works on, announced as MESSAGELIMIT (RFC 9738): of more the newest are done, and clients that do not know it miss the others. 0: any number; else at least 1000."`
+	SaveLimit    int           `toml:"save_limit" doc:"Messages that one COPY or APPEND saves, announced as SAVELIMIT. 0: any number; else at least 1000."`
 	UIDOnly      bool          `toml:"uid_only" doc:"Announce UIDONLY (RFC 9586). Versions of Outlook misbehave where they see it."`
 	DisabledCaps []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
 	KnownClients bool          `toml:"known_clients" doc:"Treat clients otherwise of whom it is known that they need it: see clients.md."`
