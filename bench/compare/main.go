@@ -49,7 +49,7 @@ type options struct {
 func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds")
-	flag.StringVar(&o.peers, "peers", "maildir,sdbox,mdbox", "Dovecot's mailbox formats")
+	flag.StringVar(&o.peers, "peers", "maildir,sdbox,mdbox", "Dovecot's mailbox formats; with +xapian behind one, it searches by an index")
 	flag.StringVar(&o.profiles, "profiles", "mixed,login,append,lmtp,push,idle,big", "what to measure")
 	flag.StringVar(&o.postern, "postern", "", "a postern binary; built from the checkout unless given")
 	flag.StringVar(&o.out, "out", "docs/performance.md", "where the table goes, between its two marks")

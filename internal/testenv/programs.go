@@ -77,7 +77,7 @@ func Programs() []Program {
 			Why: "real client: an implementation of SASL that is not ours"},
 		{Name: "fetchmail", How: Unpacked, Packages: []string{"fetchmail"}, Binary: "usr/bin/fetchmail",
 			Why: "real client: retrieval and hand-over; its package brings a daemon"},
-		{Name: "dovecot", How: Rooted, Packages: []string{"dovecot-core", "dovecot-imapd", "dovecot-lmtpd"},
+		{Name: "dovecot", How: Rooted, Packages: []string{"dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "dovecot-fts-xapian"},
 			Binary: "usr/sbin/dovecot", Why: "peer: the same dialogues are played against it"},
 		{Name: "cyrus", How: Rooted, Packages: []string{"cyrus-common", "cyrus-imapd", "libsasl2-modules", "tzdata"},
 			Binary: "usr/lib/cyrus/bin/master", Why: "peer: the same dialogues are played against it"},

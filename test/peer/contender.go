@@ -36,6 +36,7 @@ type Contender struct {
 	log      *lockedBuffer
 	process  *exec.Cmd
 	ended    chan struct{}
+	patience time.Duration // with its end
 }
 
 // Race says how contenders are set up, so that they are alike.
@@ -63,7 +64,7 @@ func NewPostern(binary string, r Race) (*Contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Contender{Name: "postern", dir: dir, Users: r.users(), Password: accountPassword, log: &lockedBuffer{}}
+	c := &Contender{Name: "postern", dir: dir, Users: r.users(), Password: accountPassword, log: &lockedBuffer{}, patience: stopPatience}
 	version, err := exec.Command(binary, "version").Output()
 	if err != nil {
 		return nil, errors.Join(err, c.Remove())
@@ -94,7 +95,8 @@ func NewPostern(binary string, r Race) (*Contender, error) {
 	return c, nil
 }
 
-// NewDovecot sets Debian's Dovecot up, with mailboxes in a format: "maildir", "sdbox" or "mdbox". Passwords are
+// NewDovecot sets Debian's Dovecot up, with mailboxes in a format: "maildir", "sdbox" or "mdbox"; with "+xapian" behind it
+// it indexes all mail for searches, by the plugin of that name. Passwords are
 // plain, and login processes serve many connections, as its manual advises for speed. alwaysSync has it sync flag
 // changes, too, as Postern does. It takes root, and the packages that `make test` fetches.
 func NewDovecot(format string, alwaysSync bool, r Race) (*Contender, error) {
@@ -111,7 +113,7 @@ func NewDovecot(format string, alwaysSync bool, r Race) (*Contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Contender{Name: "dovecot " + format, dir: dir, Users: r.users(), Password: accountPassword, log: &lockedBuffer{}}
+	c := &Contender{Name: "dovecot " + format, dir: dir, Users: r.users(), Password: accountPassword, log: &lockedBuffer{}, patience: stopPatience}
 	if err := c.setUpDovecot(root, format, alwaysSync, r); err != nil {
 		return nil, errors.Join(err, c.Remove())
 	}
@@ -135,6 +137,16 @@ func (c *Contender) setUpDovecot(root, format string, alwaysSync bool, r Race) e
 		more += "mail_fsync = always\n"
 		c.Name += ", mail_fsync=always"
 		c.Settings = append(c.Settings, "mail_fsync = always")
+	}
+	format, indexed := strings.CutSuffix(format, "+xapian")
+	if indexed {
+		if _, err := os.Stat(filepath.Join(root, "usr/lib/dovecot/modules/lib21_fts_xapian_plugin.so")); err != nil {
+			return fmt.Errorf("the plugin is missing: fetch Dovecot again (remove %s and run make test): %w", filepath.Dir(root), err)
+		}
+		more += "mail_plugins = fts fts_xapian\nservice indexer-worker {\n  vsz_limit = 0\n}\n" +
+			"plugin {\n  fts = xapian\n  fts_xapian = partial=3 full=20\n  fts_autoindex = yes\n  fts_enforced = yes\n}\n"
+		c.patience = 5 * time.Minute // it may be behind with its index
+		c.Settings = append(c.Settings, "fts = xapian: partial=3 full=20, fts_autoindex = yes, fts_enforced = yes")
 	}
 	inside := "/" + filepath.Base(c.dir)
 	var config strings.Builder
@@ -234,8 +246,8 @@ func (c *Contender) Stop() error {
 	}
 	select {
 	case <-c.ended:
-	case <-time.After(stopPatience):
-		err = errors.Join(err, fmt.Errorf("%s did not end within %v of SIGTERM", c.Name, stopPatience))
+	case <-time.After(c.patience):
+		err = errors.Join(err, fmt.Errorf("%s did not end within %v of SIGTERM", c.Name, c.patience))
 	}
 	if e := syscall.Kill(-pid, syscall.SIGKILL); e != nil && e != syscall.ESRCH { // what is left of its group
 		err = errors.Join(err, e)
