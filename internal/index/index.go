@@ -23,6 +23,10 @@ type Options struct {
 	// seconds.
 	Every time.Duration
 
+	// First is how long after the start accounts that nobody has opened are looked at for the first
+	// time. 30 seconds.
+	First time.Duration
+
 	// Least is how many messages have to be new before they are made a segment. 64.
 	Least int
 
@@ -62,6 +66,9 @@ func New(o Options) *Index {
 	}
 	if o.Every <= 0 {
 		o.Every = 5 * time.Second
+	}
+	if o.First <= 0 {
+		o.First = 30 * time.Second
 	}
 	if o.Least <= 0 {
 		o.Least = 64

@@ -457,7 +457,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.pool = account.NewPool(w.store, account.Options{Now: func() time.Time { return w.now }, Every: -1})
-	w.index = New(Options{Pool: w.pool, Share: 1, Least: 1, Every: time.Millisecond})
+	w.index = New(Options{Pool: w.pool, Share: 1, Least: 1, Every: time.Millisecond, First: time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { w.index.Run(ctx) })

@@ -25,7 +25,7 @@ func (x *Index) Run(ctx context.Context) {
 	tick := time.NewTicker(x.o.Every)
 	defer tick.Stop()
 	pace := newPace(x.o.Share)
-	swept := time.Time{}
+	sweep := time.Now().Add(x.o.First)
 	failed := map[mail.AccountID]time.Time{} // and when
 	for {
 		x.replaceBad(ctx)
@@ -40,8 +40,8 @@ func (x *Index) Run(ctx context.Context) {
 				failed[id] = time.Now()
 			}
 		}
-		if time.Since(swept) >= sweepEvery {
-			swept = time.Now()
+		if now := time.Now(); now.After(sweep) {
+			sweep = now.Add(sweepEvery)
 			x.sweep(ctx, pace)
 		}
 		select {
