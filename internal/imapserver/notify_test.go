@@ -382,7 +382,7 @@ func (l *listener) end(w *world) {
 			l.t.Errorf("%s: %v\nthe listener has %v", what, slices.Sorted(maps.Keys(pair[0])), slices.Sorted(maps.Keys(pair[1])))
 		}
 	}
-	if there := w.inbox(); !maps.Equal(there, l.flags) || len(there) != len(l.uids) {
+	if there := w.truth("INBOX"); !maps.Equal(there, l.flags) || len(there) != len(l.uids) {
 		l.t.Errorf("INBOX holds %v, the listener has %v", there, l.flags)
 	}
 	items := "MESSAGES UNSEEN UIDNEXT UIDVALIDITY"

@@ -43,6 +43,7 @@ func (c *cache) known() mail.UIDSet { return mail.NewUIDSet(slices.Sorted(maps.K
 type syncer struct {
 	*client
 	rnd *rand.Rand
+	box string // the mailbox it follows
 	cache
 }
 
@@ -175,13 +176,13 @@ func parseUIDs(t testing.TB, text string) mail.UIDSet {
 	return set
 }
 
-// come selects INBOX with what is known, in one of the ways the RFC has, and asks
+// come selects the mailbox with what is known, in one of the ways the RFC has, and asks
 // for the messages that are new.
 func (y *syncer) come(was cache) {
 	y.t.Helper()
 	y.ok("ENABLE QRESYNC", "* ENABLED QRESYNC")
 	known := was.known()
-	command := fmt.Sprintf("SELECT INBOX (QRESYNC (%s %s", was.validity, was.highest)
+	command := fmt.Sprintf("SELECT %s (QRESYNC (%s %s", y.box, was.validity, was.highest)
 	way := y.rnd.IntN(4)
 	if way > 0 && !known.Empty() {
 		command += " " + known.String()
@@ -191,7 +192,7 @@ func (y *syncer) come(was cache) {
 	}
 	command += "))"
 	if way == 0 && y.rnd.IntN(2) == 0 || was.validity == "" {
-		command = "SELECT INBOX"
+		command = "SELECT " + y.box
 	}
 	untagged, tagged := y.do(command)
 	y.cache = cache{highest: "0", flags: was.flags}
@@ -201,10 +202,10 @@ func (y *syncer) come(was cache) {
 		}
 	}
 	if y.validity != was.validity {
-		y.flags = map[mail.UID]string{}
+		y.flags, known = map[mail.UID]string{}, nil // RFC 9051 2.3.1.1: all it knew is of no use
 	}
 	y.take(untagged, tagged)
-	if command == "SELECT INBOX" && !known.Empty() && was.validity == y.validity {
+	if command == "SELECT "+y.box && !known.Empty() && was.validity == y.validity {
 		// The same by UID FETCH (RFC 7162 3.2.6). EXISTS is known and UIDs are not.
 		y.take(y.do(fmt.Sprintf("UID FETCH 1:%d (FLAGS) (CHANGEDSINCE %s VANISHED)", known.Max(), was.highest)))
 	}
@@ -309,11 +310,11 @@ func (w *world) uidNext() int {
 	return int(inbox.Info().Counts.UIDNext)
 }
 
-// inbox gives what there really is.
-func (w *world) inbox() map[mail.UID]string {
+// truth gives what there really is in a mailbox.
+func (w *world) truth(box string) map[mail.UID]string {
 	w.t.Helper()
 	c := w.login()
-	c.ok("EXAMINE INBOX", anything)
+	c.ok("EXAMINE "+box, anything)
 	untagged, _ := c.do("UID FETCH 1:* FLAGS")
 	there := map[mail.UID]string{}
 	for _, line := range untagged {
@@ -343,7 +344,7 @@ func TestResync(t *testing.T) {
 			for _, c := range writers {
 				c.ok("SELECT INBOX", anything)
 			}
-			y := &syncer{client: w.login(), rnd: rnd}
+			y := &syncer{client: w.login(), rnd: rnd, box: "INBOX"}
 			y.come(cache{highest: "0", flags: map[mail.UID]string{}})
 			var written []cache // what it knew at any moment
 			for range rounds {
@@ -360,11 +361,11 @@ func TestResync(t *testing.T) {
 					}
 					w.forget(rnd)
 				}
-				there := w.inbox()
+				there := w.truth("INBOX")
 				for range 3 {
 					_ = y.conn.Close()
 					was := written[rnd.IntN(len(written))]
-					y = &syncer{client: w.login(), rnd: rnd}
+					y = &syncer{client: w.login(), rnd: rnd, box: "INBOX"}
 					y.come(was.writeDown())
 					if !maps.Equal(y.flags, there) || len(y.uids) != len(there) {
 						t.Fatalf("who came back with %+v has %v and not %v", was, y.flags, there)

@@ -163,7 +163,7 @@ func TestResyncUIDOnly(t *testing.T) {
 					}
 					w.forget(rnd)
 				}
-				there := w.inbox()
+				there := w.truth("INBOX")
 				for range 2 {
 					_ = y.conn.Close()
 					was := pasts[rnd.IntN(len(pasts))]
