@@ -19,7 +19,6 @@ const maxKeys = 64
 // Known is what an index says of the messages of an account: for each key, those that
 // cannot match and those that certainly do. It is used by one goroutine at a time.
 type Known struct {
-	keys     int
 	segments []answered
 	last     int // the segment that was asked last
 }
@@ -35,7 +34,7 @@ type answered struct {
 // less to be known, if ctx does; what cannot be read is left out.
 func (x *Index) Find(ctx context.Context, id mail.AccountID, segments []mail.IndexSegment, keys []search.Lookup) *Known {
 	x.numbers.asked.Add()
-	k := &Known{keys: len(keys)}
+	k := &Known{}
 	keys = keys[:min(len(keys), maxKeys)]
 	needles := make([]*terms.Needle, len(keys))
 	selective := false
