@@ -33,6 +33,21 @@ func (a *Account) NextMessage() mail.MessageID {
 	return a.model.nextMessage
 }
 
+// Rows is in how many rows the account's messages are, expunged ones that are still held among
+// them. It has no more messages than that.
+func (a *Account) Rows() int {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	n := 0
+	for _, box := range a.model.boxes {
+		n += int(box.held)
+		if box.deletedAt == 0 {
+			n += int(box.counts.Messages)
+		}
+	}
+	return n
+}
+
 // ReplaceIndex takes segments out of the text index and puts others in their place, in
 // one commit. The bodies of those put in are under a lease (PutSegment). mail.NotFound if one of
 // those taken out is not there any more, mail.Invalid if the index would overlap itself: somebody else was

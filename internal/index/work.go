@@ -102,7 +102,7 @@ func (x *Index) bring(ctx context.Context, a *account.Account, least int, pace *
 			}
 		}
 		if !more && err == nil {
-			return nil
+			return x.forget(ctx, a, pace)
 		}
 		if err := pace.rest(ctx); err != nil {
 			return err
@@ -129,6 +129,29 @@ func (x *Index) step(ctx context.Context, a *account.Account, least int, pace *p
 		return false, nil
 	}
 	return true, x.build(ctx, a, g, pace, told)
+}
+
+// forgetLeast is how many messages that are gone may always stay in an index.
+const forgetLeast = 16
+
+// forget writes an index anew without messages that are gone, if these are most of it.
+func (x *Index) forget(ctx context.Context, a *account.Account, pace *pace) error {
+	x.building.Lock()
+	defer x.building.Unlock()
+	known := 0
+	segments := a.Index()
+	for _, s := range segments {
+		known += int(s.Messages)
+	}
+	if known <= 2*a.Rows()+forgetLeast {
+		return nil
+	}
+	for _, s := range segments {
+		if err := x.merge(ctx, a, []mail.IndexSegment{s}, pace); err != nil && !isOvertaken(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // replaceBad takes damaged segments out of their indexes. What is missing then is built.

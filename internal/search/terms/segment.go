@@ -16,8 +16,8 @@ var ErrDamaged = errors.New("terms: the segment is damaged")
 
 func damaged(what string) error { return fmt.Errorf("%w: %s", ErrDamaged, what) }
 
-// Segment is an open segment. It holds its directory, its messages' numbers and, once
-// they were looked at and until Drop, its terms. It may be used from several goroutines.
+// Segment is an open segment. It holds its directory, its messages' numbers and terms that
+// were looked at. It may be used from several goroutines.
 type Segment struct {
 	r      io.ReaderAt
 	size   int64
@@ -238,14 +238,6 @@ func (s *Segment) Held() int64 {
 		held += 160 + int64(len(s.blocks[i].first))
 	}
 	return held
-}
-
-// Drop forgets terms that were read.
-func (s *Segment) Drop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	clear(s.kept)
-	s.held = 0
 }
 
 // What is read of a section at once, as it is packed, and how much of a segment's terms is kept for the next
