@@ -135,6 +135,23 @@ func (p *Pool) Visit(ctx context.Context, id mail.AccountID, do func(*Account) e
 	return p.visit(ctx, id, do)
 }
 
+// Attend calls do with an account that is in memory, and stays there; with no other.
+func (p *Pool) Attend(ctx context.Context, id mail.AccountID, do func(*Account) error) error {
+	p.mu.Lock()
+	a := p.accounts[id]
+	if a == nil || p.closed {
+		p.mu.Unlock()
+		return nil
+	}
+	a.holders++
+	p.mu.Unlock()
+	defer p.release(a)
+	if err := a.ask(ctx, &request{}); err != nil {
+		return err
+	}
+	return do(a)
+}
+
 // All gives every account that has anything stored, ascending.
 func (p *Pool) All(ctx context.Context) iter.Seq2[mail.AccountID, error] {
 	return p.store.Accounts(ctx)

@@ -143,6 +143,39 @@ func TestBehind(t *testing.T) {
 	a.Release()
 }
 
+// TestAttend comes to accounts in memory and to no others: one that was removed stays so.
+func TestAttend(t *testing.T) {
+	w := newWorld(t)
+	a := w.open()
+	w.fill(box(t, a, "INBOX"), 1)
+	a.Release()
+	came := 0
+	attend := func() {
+		t.Helper()
+		err := w.pool.Attend(t.Context(), 7, func(a *Account) error {
+			came++
+			if a.NextMessage() != 2 {
+				t.Errorf("the next message is %d", a.NextMessage())
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	attend()
+	if err := w.pool.Destroy(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	attend()
+	if came != 1 {
+		t.Errorf("it came %d times", came)
+	}
+	for id := range w.mem.Accounts(t.Context()) {
+		t.Errorf("account %d is there", id)
+	}
+}
+
 // TestCheckFindsDamagedIndex finds segments that are damaged or may go, which harms no mail.
 func TestCheckFindsDamagedIndex(t *testing.T) {
 	w := newWorld(t)

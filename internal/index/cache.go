@@ -85,7 +85,8 @@ func (c *cache) take(ctx context.Context, ref mail.BodyRef) (*opened, error) {
 	o.used = time.Now()
 	o.users++
 	c.mu.Unlock()
-	o.once.Do(func() { o.Segment, o.body, o.err = openSegment(ctx, c.pool, ref) })
+	// Others wait for it, so it is not given up with the search that came first.
+	o.once.Do(func() { o.Segment, o.body, o.err = openSegment(context.WithoutCancel(ctx), c.pool, ref) })
 	if o.err != nil {
 		err := o.err
 		c.forget(ref)

@@ -84,12 +84,9 @@ func (x *Index) keepUp(ctx context.Context, id mail.AccountID, pace *pace) error
 
 // keepUpLoaded is keepUp of an account that is in memory and shall stay there.
 func (x *Index) keepUpLoaded(ctx context.Context, id mail.AccountID, pace *pace) error {
-	a, err := x.pool.Open(ctx, id)
-	if err != nil {
-		return err
-	}
-	defer a.Release()
-	return x.bring(ctx, a, x.o.Least, pace, func(int) {})
+	return x.pool.Attend(ctx, id, func(a *account.Account) error {
+		return x.bring(ctx, a, x.o.Least, pace, func(int) {})
+	})
 }
 
 // bring brings an account's index up to date, but for fewer messages than least.
