@@ -2,7 +2,16 @@ package terms
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"unicode/utf8"
+)
+
+// What of a needle is looked up. The more of it is, the fewer messages are candidates; beyond this
+// it makes no difference, and would let a client with a long string keep us busy.
+const (
+	maxRuns  = 8
+	maxGrams = 32 // of a run
 )
 
 // Needle is a string that is looked for.
@@ -42,7 +51,7 @@ func NewNeedle(folded []byte, asciiOnly bool) *Needle {
 		r := run{text: folded[start:i], dense: is == dense, begun: start > 0 && !asciiOnly, end: i < len(folded) && !asciiOnly}
 		for rest := r.text; ; {
 			k := gramLen(rest)
-			if k == 0 {
+			if k == 0 || len(r.grams) == maxGrams {
 				break
 			}
 			r.grams = append(r.grams, rest[:k])
@@ -52,6 +61,14 @@ func NewNeedle(folded []byte, asciiOnly bool) *Needle {
 		n.runs = append(n.runs, r)
 	}
 	n.complete = len(n.runs) == 1 && len(n.runs[0].text) == len(folded)
+	// The longest first, for few messages have them, and each once.
+	slices.SortStableFunc(n.runs, func(a, b run) int {
+		return cmp.Or(len(b.text)-len(a.text), bytes.Compare(a.text, b.text))
+	})
+	n.runs = slices.CompactFunc(n.runs, func(a, b run) bool {
+		return bytes.Equal(a.text, b.text) && a.begun == b.begun && a.end == b.end
+	})
+	n.runs = n.runs[:min(len(n.runs), maxRuns)]
 	return n
 }
 
@@ -97,7 +114,9 @@ func (s *Segment) Find(n *Needle, field int, may, sure Set) error {
 		if err := s.findRun(r, byte(field)<<1, found, certain); err != nil {
 			return err
 		}
-		all.and(found)
+		if all.and(found); all.empty() {
+			return nil
+		}
 		if len(n.runs) == 1 && n.complete && sure != nil {
 			sure.Or(certain)
 		}
@@ -140,6 +159,9 @@ func (s *Segment) findRun(r *run, section byte, found, certain Set) error {
 				both = one
 			} else {
 				both.and(one)
+			}
+			if both.empty() {
+				break
 			}
 		}
 		found.Or(both)

@@ -38,6 +38,15 @@ func (s Set) and(t Set) {
 	}
 }
 
+func (s Set) empty() bool {
+	for _, w := range s {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (s Set) fill(n int) {
 	for i := range s {
 		s[i] = ^uint64(0)

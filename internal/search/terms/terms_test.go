@@ -222,6 +222,28 @@ func TestSelective(t *testing.T) {
 	}
 }
 
+// TestLongNeedles looks for strings of which only a part is looked up: more messages may have them
+// than do, none certainly, and those that lack one of the longer words do not.
+func TestLongNeedles(t *testing.T) {
+	words := strings.Repeat("SOME OF THE WORDS ", 2000)
+	long := strings.Repeat("微風迎客", 5000)
+	documents := []document{{{words + "END"}}, {{words}}, {{long + "終"}}, {{"SOME WORDS"}}, {{"微風迎客"}}}
+	s := open(t, write(t, []uint64{1, 2, 3, 4, 5}, documents, 999))
+	for needle, want := range map[string][]int{
+		words + "END": {0}, words: {0, 1}, long: {2}, long + "終": {2}, "NOT " + words: nil,
+	} {
+		may, sure := find(t, s, needle)
+		if len(sure) > 0 || slices.Contains(may, 3) {
+			t.Errorf("%.20q...: perhaps in %v, certainly in %v", needle, may, sure)
+		}
+		for _, i := range want {
+			if !slices.Contains(may, i) {
+				t.Errorf("%.20q...: perhaps in %v, and it is in %d", needle, may, i)
+			}
+		}
+	}
+}
+
 // TestUndo takes a message out of a builder as if it had never been there.
 func TestUndo(t *testing.T) {
 	b := NewBuilder(1)
