@@ -52,6 +52,15 @@ func (c *commands) reach(ctx context.Context, t *terminal, name string, args any
 
 // openQuietly opens a store that is there, without a pool over it.
 func openQuietly(cfg config.Config, readOnly bool) (*instance, error) {
+	if cfg.Store.Database != "" {
+		st, err := openCluster(cfg, slog.New(slog.DiscardHandler), -1)
+		if err != nil {
+			return nil, err
+		}
+		in := &instance{cfg: cfg, log: slog.New(slog.DiscardHandler), store: st}
+		in.rules.set(rulesOf(cfg))
+		return in, nil
+	}
 	dir := filepath.Join(cfg.Data, storeDirectory)
 	if err := storeIsThere(cfg.Data); err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -48,13 +47,11 @@ type instance struct {
 	revokeApp func(id mail.AccountID, app uint64)
 }
 
-// openInstance opens the store in the data directory.
+// openInstance opens the store.
 func openInstance(cfg config.Config, log *slog.Logger, metrics *observe.Registry) (*instance, error) {
-	st, err := embedded.Open(filepath.Join(cfg.Data, storeDirectory), embedded.Options{
-		Cache: int64(cfg.Store.Cache), Reserve: int64(cfg.Store.Reserve), Log: log,
-	})
+	st, err := openStore(cfg, log)
 	if err != nil {
-		return nil, explainOpen(cfg.Data, err)
+		return nil, err
 	}
 	held := &policies{directory: st.Directory()}
 	held.set(rulesOfPolicy(&cfg, func(string, string) {})) // the configuration was checked

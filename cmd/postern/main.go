@@ -35,6 +35,7 @@ type commands struct {
 	Guard   guardGroup            `cmd:"" help:"See how signing in is guarded against guessing, and help somebody in."`
 	Meta    metadataGroup         `cmd:"" name:"metadata" help:"List, set and remove what the server tells all clients about itself."`
 	Index   indexGroup            `cmd:"" help:"See how far the text index has come, and make it anew."`
+	Store   storeGroup            `cmd:"" help:"Make or migrate the tables of a database that several nodes keep mail in."`
 	Check   checkCommand          `cmd:"" help:"Go over everything stored, running or not, and say what is wrong."`
 	Backup  backupCommand         `cmd:"" help:"Copy everything stored, as of one moment, running or not."`
 	Restore restoreCommand        `cmd:"" help:"Bring a backup back into an empty data directory."`
@@ -139,7 +140,9 @@ func exitCode(err error) int {
 const standardConfig = "/etc/postern/postern.toml"
 
 // configuration reads what the flags name.
-func (c *commands) configuration() (config.Config, error) { return c.read(checkNames, checkPolicies) }
+func (c *commands) configuration() (config.Config, error) {
+	return c.read(checkNames, checkPolicies, checkStorage)
+}
 
 // read reads what the flags name, with checks beyond the file's own.
 func (c *commands) read(further ...config.Further) (config.Config, error) {

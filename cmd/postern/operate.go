@@ -26,8 +26,10 @@ func (c *commands) operate(ctx context.Context, name string, args any, body io.R
 	if err != nil {
 		return err
 	}
-	if err := storeIsThere(cfg.Data); err != nil {
-		return err
+	if cfg.Store.Database == "" {
+		if err := storeIsThere(cfg.Data); err != nil {
+			return err
+		}
 	}
 	err = callControl(ctx, controlPath(cfg.Control.Socket, cfg.Data), name, args, body, each)
 	if !errors.Is(err, errNoServer) {

@@ -28,6 +28,9 @@ func (r restoreCommand) Run(ctx context.Context, c *commands, t *terminal) error
 	if err != nil {
 		return err
 	}
+	if cfg.Store.Database != "" {
+		return setupErrorf("mail is kept in the database of store.database, and a backup is of an embedded store: bring the database back with its own tools")
+	}
 	from, err := filepath.Abs(r.Backup)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ type Config struct {
 	LMTP      LMTP      `toml:"lmtp" doc:"Delivery."`
 	Policy    []Policy  `toml:"policy" doc:"Rules for some accounts or for all (docs/policy.md): [[policy]], any number of times. Of two rules that say something of the same setting the later holds; postern policy explain ACCOUNT tells which."`
 	Limits    Limits    `toml:"limits" doc:"How much one client may ask for. They are there against attacks and runaway programs; a server with ordinary clients needs no other ones."`
-	Store     Store     `toml:"store" doc:"The embedded store."`
+	Store     Store     `toml:"store" doc:"Where mail is kept: in the data directory, unless a database is named."`
 	Index     Index     `toml:"index" doc:"The text index, which makes SEARCH quick. It is built in the background; searches find the same without it. Read at the start."`
 	Log       Log       `toml:"log" doc:"The log, on standard error."`
 	Audit     Audit     `toml:"audit" doc:"The record of who signed in, who was refused and why, and who changed what."`
@@ -159,10 +159,15 @@ type Index struct {
 	CPU     int  `toml:"cpu_percent" doc:"How much of one processor building may take, from 1 to 100."`
 }
 
-// Store is what concerns the embedded store.
+// Store is where mail is kept.
 type Store struct {
-	Reserve     Size          `toml:"reserve" doc:"Room on the disk below which nothing more is written: clients get NO [UNAVAILABLE], LMTP 452, until there is room again."`
-	Cache       Size          `toml:"cache" doc:"Memory for the store's block cache."`
+	Database          string `toml:"database" doc:"Database that holds the mail of several nodes, as \"postgres://postern@db.example.org/postern\" (docs/cluster.md); made by postern store migrate. Its password is in a file: passfile=FILE among the URL's parameters names one. Empty: the embedded store in the data directory. Read at the start, as all of this section."`
+	Connections       int    `toml:"database_connections" doc:"Connections to the database at most; 0: 4 for each processor, at least 8."`
+	Bodies            string `toml:"bodies" doc:"Bucket for messages, with a database: \"s3://BUCKET/PREFIX?endpoint=https://s3.example.org&region=NAME\". Empty: they are in the database."`
+	BodiesCredentials string `toml:"bodies_credentials" doc:"File with the bucket's keys, in the form of ~/.aws/credentials. Empty: those of the machine's role."`
+
+	Reserve     Size          `toml:"reserve" doc:"Room on the disk below which nothing more is written to the embedded store: clients get NO [UNAVAILABLE], LMTP 452, until there is room again."`
+	Cache       Size          `toml:"cache" doc:"Memory for what was read of the store lately."`
 	ExpungeHold time.Duration `toml:"expunge_hold" doc:"How long expunged mail is kept for sessions that still show it."`
 }
 

@@ -25,9 +25,6 @@ func (a account) Head(ctx context.Context) (last mail.ModSeq, err error) {
 		}
 		return err
 	})
-	if err == nil {
-		a.s.wake.seen(a.id, last)
-	}
 	return last, err
 }
 
