@@ -46,7 +46,7 @@ var audited = map[string][]string{
 
 // unaudited are those that change nothing and take no mail away.
 var unaudited = []string{"account-list", "app-list", "alias-list", "mailbox-list", "mailbox-status", "deleted-list", "acl-list",
-	"policy-explain", "guard-status", "guard-explain", "index-status", "index-rebuild", "metadata-list", "check", "import-plan"}
+	"status", "policy-explain", "guard-status", "guard-explain", "index-status", "index-rebuild", "metadata-list", "check", "import-plan"}
 
 // perform runs an operation, and records it where it is one to record.
 func (in *instance) perform(ctx context.Context, name string, args json.RawMessage, body io.Reader, out *answer) error {

@@ -41,6 +41,9 @@ type instance struct {
 	audit    *auditTrail               // nil: there is none
 	policies *policies
 
+	// status tells how the server is. Nil without a server.
+	status func(context.Context) (*serverStatus, error)
+
 	// revoke ends the sessions of an account. Nil without a server.
 	revoke func(mail.AccountID)
 	// revokeApp ends those that signed in with an app password. Nil without a server.

@@ -31,6 +31,7 @@ type commands struct {
 	Account accountGroup          `cmd:"" help:"Add, list, rename and remove accounts; set passwords."`
 	Alias   aliasGroup            `cmd:"" help:"Add, list and remove aliases and catch-alls."`
 	Mailbox mailboxGroup          `cmd:"" help:"Look at and change an account's mailboxes."`
+	Status  statusCommand         `cmd:"" help:"Tell how the running server is, and what wants doing."`
 	Policy  policyGroup           `cmd:"" help:"See which of the configuration's rules hold for an account."`
 	Guard   guardGroup            `cmd:"" help:"See how signing in is guarded against guessing, and help somebody in."`
 	Meta    metadataGroup         `cmd:"" name:"metadata" help:"List, set and remove what the server tells all clients about itself."`

@@ -45,6 +45,7 @@ var operations = map[string]operation{
 	"acl-list":       aclList,
 	"acl-set":        aclSet,
 	"policy-explain": onAccount(policyExplain),
+	"status":         tellStatus,
 	"guard-status":   guardStatus,
 	"guard-explain":  onAccount(guardExplain),
 	"guard-forget":   guardForget,

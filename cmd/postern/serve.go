@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"sync"
@@ -101,6 +102,8 @@ type server struct {
 	print   string // fingerprint of a self-made certificate; "" otherwise
 	tls     tlsSettings
 	talk    *conversations
+	old     oldClients
+	started time.Time
 	scram   *scramState
 	uses    *appUses
 	stop    context.CancelFunc // of what watches the certificates and keeps the guard's state
@@ -115,8 +118,9 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, explainOpen(cfg.Data, err)
 	}
-	s := &server{book: log, metrics: metrics, inForce: cfg}
-	s.net = netserver.New(netserver.Config{Log: log.Logger, Metrics: metrics, Inherited: inherited, Limits: netLimits(cfg)})
+	s := &server{book: log, metrics: metrics, inForce: cfg, started: time.Now()}
+	s.net = netserver.New(netserver.Config{Log: log.Logger, Metrics: metrics, Inherited: inherited, Limits: netLimits(cfg),
+		TurnedAway: func(from netip.Addr) { s.old.add(from, time.Now()) }})
 	pair, print, err := certificate(cfg)
 	if err != nil {
 		return nil, err
@@ -138,6 +142,10 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	if err != nil {
 		return nil, errors.Join(err, s.net.Shutdown(context.Background()))
 	}
+	if err := s.old.load(context.Background(), s.store.Shelf()); err != nil {
+		s.log.Warn("what was counted of clients with old TLS cannot be read", observe.Error(err))
+	}
+	s.status = s.serverStatus
 	s.revoke, s.revokeApp = s.talk.revoke, s.talk.revokeApp
 	s.uses = newAppUses(s.store.Shelf(), log.Logger)
 	if s.scram, err = openScram(context.Background(), s.store); err != nil {
@@ -148,6 +156,7 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	s.stop = stop
 	go s.certs.Watch(watching, certificateWatch, s.tellCertificate)
 	s.keeping.Go(func() { s.keepGuardAlways(watching) })
+	s.keeping.Go(func() { s.watchExpiry(watching) })
 	if cfg.Index.Enabled {
 		s.keeping.Go(func() { s.index.Run(watching) })
 	}
@@ -176,7 +185,7 @@ func (s *server) close() error {
 	s.keeping.Wait()
 	err := s.net.Shutdown(ctx)
 	s.uses.wait()
-	err = errors.Join(err, s.instance.close())
+	err = errors.Join(err, s.old.save(ctx, s.store.Shelf()), s.instance.close())
 	if err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}

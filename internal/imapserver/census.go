@@ -28,6 +28,16 @@ func (c *Census) admit(id mail.AccountID, most int) bool {
 	return true
 }
 
+// Count gives how many sessions there are, and of how many accounts.
+func (c *Census) Count() (sessions, accounts int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.open {
+		sessions += n
+	}
+	return sessions, len(c.open)
+}
+
 // dismiss is the opposite of admit.
 func (c *Census) dismiss(id mail.AccountID) {
 	c.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,6 +150,23 @@ func (c *Certificates) Fingerprints() []string {
 	var all []string
 	for _, cert := range *c.current.Load() {
 		all = append(all, fingerprint(cert.Certificate[0]))
+	}
+	return all
+}
+
+// Names gives the names and addresses the certificates are for, each once.
+func (c *Certificates) Names() []string {
+	var all []string
+	for _, cert := range *c.current.Load() {
+		names := slices.Clone(cert.Leaf.DNSNames)
+		for _, ip := range cert.Leaf.IPAddresses {
+			names = append(names, ip.String())
+		}
+		for _, name := range names {
+			if !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
 	}
 	return all
 }

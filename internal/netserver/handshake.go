@@ -59,6 +59,9 @@ func (s *Server) tlsFailed(c *Conn, err error) {
 	if best := c.wire.offered; best != 0 && best < c.spec.TLS.MinVersion {
 		reason = tlsOld
 		s.count.tlsOld.Of(versionName(best)).Add()
+		if s.turnedAway != nil {
+			s.turnedAway(c.remote.Addr())
+		}
 	}
 	s.count.tlsFailures.Of(reason).Add()
 	level := slog.LevelInfo

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -18,6 +19,9 @@ type Config struct {
 	Log       *slog.Logger
 	Metrics   *observe.Registry
 	Inherited *Inherited // sockets that systemd opened, or nil
+
+	// TurnedAway is told of clients that speak no TLS version that is spoken here. It must be quick. nil is nobody.
+	TurnedAway func(from netip.Addr)
 }
 
 // Server is a set of listeners and the connections that came through them.
@@ -27,6 +31,8 @@ type Server struct {
 	count     counters
 	inherited *Inherited
 	ledger    *ledger
+
+	turnedAway func(from netip.Addr)
 
 	ctx      context.Context // of every connection; ended when Shutdown's patience is
 	cancel   context.CancelFunc
@@ -68,7 +74,7 @@ func New(cfg Config) *Server {
 	count := newCounters(cfg.Metrics)
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
-		limits: limits, log: cfg.Log, count: count, inherited: cfg.Inherited,
+		turnedAway: cfg.TurnedAway, limits: limits, log: cfg.Log, count: count, inherited: cfg.Inherited,
 		ledger: newLedger(limits), ctx: ctx, cancel: cancel,
 		draining: make(chan struct{}), conns: make(map[*Conn]struct{}), empty: make(chan struct{}),
 	}
@@ -201,6 +207,25 @@ func (s *Server) Start() {
 		s.run(l)
 	}
 }
+
+// Connections is how many connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Open gives the listeners there are: their settings and the addresses they are bound to, in the order of their making.
+func (s *Server) Open() []OpenListener {
+	var all []OpenListener
+	for _, l := range s.open() {
+		all = append(all, OpenListener{l.current().Setting, l.address().String()})
+	}
+	return all
+}
+
+// OpenListener is a listener that is open.
+type OpenListener struct{ Setting, Address string }
 
 // Addrs gives the addresses that are listened on for a setting, in the order in
 // which they were opened. With port 0 this is how to learn the port.
