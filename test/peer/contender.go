@@ -151,7 +151,8 @@ func (c *Contender) setUpDovecot(root, format string, alwaysSync bool, r Race) e
 	inside := "/" + filepath.Base(c.dir)
 	var config strings.Builder
 	err := dovecotConfig.Execute(&config, map[string]any{
-		"Dir": inside, "UID": dovecotMailUser, "Password": c.Password, "Location": format + ":~/mail", "More": more,
+		"StillHere": "2 mins", // Dovecot's own
+		"Dir":       inside, "UID": dovecotMailUser, "Password": c.Password, "Location": format + ":~/mail", "More": more,
 		"Plain": port(c.plain), "TLS": port(c.TLS), "LMTP": port(c.LMTP),
 	})
 	if err == nil {

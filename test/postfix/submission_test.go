@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/internal/testenv"
 	"postern/test/peer"
@@ -100,15 +101,22 @@ func TestSubmission(t *testing.T) {
 		}
 	}
 	// Each try is in the log, as one of this service and from where the client is.
-	log := h.postern.Log()
+	lines := func(what string) (n int, log string) {
+		log = h.postern.Log()
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, what) && strings.Contains(line, " service=smtp") && strings.Contains(line, " remote=127.0.0.1:") {
+				n++
+			}
+		}
+		return n, log
+	}
 	for what, want := range map[string]int{
 		`msg=login session=`: 5, `reason=wrong_password`: 3, `reason=unknown_user`: 1, `reason=not_permitted`: 1,
 	} {
-		got := 0
-		for line := range strings.Lines(log) {
-			if strings.Contains(line, what) && strings.Contains(line, " service=smtp") && strings.Contains(line, " remote=127.0.0.1:") {
-				got++
-			}
+		got, log := lines(what)
+		for tries := 0; got < want && tries < 200; tries++ { // what a client is told may be ahead of the log
+			time.Sleep(50 * time.Millisecond)
+			got, log = lines(what)
 		}
 		if got != want {
 			t.Errorf("%d lines with %q, want %d\n%s", got, what, want, log)
