@@ -141,7 +141,11 @@ func readSchema(ctx context.Context, q querier) (version int, name string, err e
 	return version, name, err
 }
 
-const undefinedTable = "42P01"
+// What PostgreSQL calls errors (SQLSTATE).
+const (
+	undefinedTable  = "42P01"
+	uniqueViolation = "23505"
+)
 
 // Migrate makes the tables in the database that o names, or brings them up to
 // what this release works with. Each step is a transaction of its own: what was
@@ -162,9 +166,16 @@ func Migrate(ctx context.Context, o Options, step func(version int)) error {
 	}
 	// The name is what nodes call each other by, in a database that other
 	// installations may use under other schemas.
-	if _, err := conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS postern (
-		one boolean NOT NULL PRIMARY KEY CHECK (one), version integer NOT NULL, name text NOT NULL)`); err != nil {
-		return fmt.Errorf("make the first table: %w: the role must be allowed to create tables in its schema", err)
+	for n := 0; ; n++ {
+		_, err := conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS postern (
+			one boolean NOT NULL PRIMARY KEY CHECK (one), version integer NOT NULL, name text NOT NULL)`)
+		if err == nil {
+			break
+		}
+		// Two that make it at the same moment stumble over each other, IF NOT EXISTS or not.
+		if pg := refusal(err); pg == nil || pg.Code != uniqueViolation || n == tries || !pause(ctx, n) {
+			return fmt.Errorf("make the first table: %w: the role must be allowed to create tables in its schema", err)
+		}
 	}
 	if _, err := conn.Exec(ctx, `INSERT INTO postern VALUES (true, 0, $1) ON CONFLICT DO NOTHING`, fmt.Sprintf("%x", randomName())); err != nil {
 		return fmt.Errorf("begin the schema: %w", err)
