@@ -145,6 +145,8 @@ func readSchema(ctx context.Context, q querier) (version int, name string, err e
 const (
 	undefinedTable  = "42P01"
 	uniqueViolation = "23505"
+	duplicateObject = "42710"
+	duplicateTable  = "42P07"
 )
 
 // Migrate makes the tables in the database that o names, or brings them up to
@@ -173,7 +175,7 @@ func Migrate(ctx context.Context, o Options, step func(version int)) error {
 			break
 		}
 		// Two that make it at the same moment stumble over each other, IF NOT EXISTS or not.
-		if pg := refusal(err); pg == nil || pg.Code != uniqueViolation || n == tries || !pause(ctx, n) {
+		if pg := refusal(err); pg == nil || pg.Code != uniqueViolation && pg.Code != duplicateObject && pg.Code != duplicateTable || n == tries || !pause(ctx, n) {
 			return fmt.Errorf("make the first table: %w: the role must be allowed to create tables in its schema", err)
 		}
 	}
