@@ -25,8 +25,8 @@ const (
 	version     = 1
 	trailerSize = 2*16 + 4 + 4 + 4 + 8
 
-	blockTerms = 16 << 10  // octets of terms after which a block ends
-	blockLists = 128 << 10 // octets of lists
+	blockTerms = 16 << 10 // octets of terms after which a block ends
+	blockLists = 32 << 10 // octets of lists
 )
 
 // Fields is how many fields there can be.
