@@ -47,6 +47,17 @@ func (c *cluster) start(t *testing.T) {
 	}
 }
 
+// check has everything stored gone over, by a node that serves and then without any: a complaint ends the command with
+// an error, which fails the test.
+func (c *cluster) check(t *testing.T) {
+	t.Helper()
+	c.nodes[0].Command(t, "check")
+	for _, n := range c.nodes {
+		n.Stop(t)
+	}
+	c.nodes[1].Command(t, "check")
+}
+
 // session is a client that reads line by line.
 type session struct {
 	t    *testing.T
@@ -256,6 +267,7 @@ func threeNodes(t *testing.T, c *cluster) {
 			t.Errorf("the second message has not UID 2:\n%s", lines)
 		}
 	}
+	c.check(t)
 }
 
 // TestThreeNodesWithBucket is the same with messages in an S3 bucket.
@@ -312,4 +324,5 @@ func TestDatabaseRestarted(t *testing.T) {
 	if code := deliver(t, c.nodes[2], "user@example.org", again); code != 250 {
 		t.Errorf("afterwards a delivery is answered %d", code)
 	}
+	c.check(t)
 }
