@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 
@@ -54,7 +55,10 @@ func (s *session) grant(name, identifier string, op mail.RightsOp, rights mail.R
 			return err
 		}
 	}
-	if err := mailbox.Grant(s.ctx, who, negative, op, rights); err != nil {
+	_, err = patiently(s.ctx, s, func(ctx context.Context) (without, error) {
+		return without{}, mailbox.Grant(ctx, who, negative, op, rights)
+	})
+	if err != nil {
 		return err
 	}
 	if s.srv.granted != nil {

@@ -1,6 +1,11 @@
 package imapserver
 
-import "postern/internal/imapwire"
+import (
+	"context"
+
+	"postern/internal/account"
+	"postern/internal/imapwire"
+)
 
 // create is the command CREATE (RFC 9051 6.3.4) with the special uses of RFC 6154
 // 3. A name that ends with the separator is created like another: every mailbox
@@ -27,7 +32,9 @@ func (s *session) create(c *command) error {
 	if args.Use != 0 && !guest.IsOwner() {
 		return no("USEATTR", "mailboxes of others have no special use")
 	}
-	info, err := guest.CreateMailbox(s.ctx, name, args.Use)
+	info, err := patiently(s.ctx, s, func(ctx context.Context) (account.Info, error) {
+		return guest.CreateMailbox(ctx, name, args.Use)
+	})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -116,10 +117,14 @@ func (s *session) setMetadata(*command) error {
 		if err := s.filtersAllowed(args.Entries); err != nil {
 			return err
 		}
-		at, err = s.account.SetMetadata(s.ctx, args.Entries)
+		at, err = patiently(s.ctx, s, func(ctx context.Context) (mail.ModSeq, error) {
+			return s.account.SetMetadata(ctx, args.Entries)
+		})
 	} else {
 		if mailbox, err = s.mailbox(args.Mailbox, rightsToSet(args.Entries)); err == nil {
-			at, err = mailbox.SetMetadata(s.ctx, args.Entries)
+			at, err = patiently(s.ctx, s, func(ctx context.Context) (mail.ModSeq, error) {
+				return mailbox.SetMetadata(ctx, args.Entries)
+			})
 		}
 	}
 	switch {

@@ -16,7 +16,7 @@ import (
 // TestProgress holds the store up under commands until the client has been told
 // that they are being worked on (RFC 9585), and lets it go on only then.
 func TestProgress(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Limits.Progress = time.Millisecond })
+	w := newWorld(t, func(o *Options) { o.Limits.Progress, o.ACLAnyone = time.Millisecond, true })
 	c := w.login()
 	c.fill(3)
 	c.ok("SELECT INBOX", anything)
@@ -40,6 +40,13 @@ func TestProgress(t *testing.T) {
 		{"COPY 1:3 Archive", storetest.OpCommit, 0, "NIL NIL", "", "OK [COPYUID "},
 		{"MOVE 2 Archive", storetest.OpCommit, 0, "NIL NIL", "* OK [COPYUID ", "OK "},
 		{"EXPUNGE", storetest.OpCommit, 0, "NIL NIL", "* 1 EXPUNGE", "OK "},
+		{"CREATE Attic", storetest.OpCommit, 0, "NIL NIL", "", "OK [MAILBOXID "},
+		{"SUBSCRIBE Attic", storetest.OpCommit, 0, "NIL NIL", "", "OK "},
+		{"UNSUBSCRIBE Attic", storetest.OpCommit, 0, "NIL NIL", "", "OK "},
+		{"SETACL Attic anyone lr", storetest.OpCommit, 0, "NIL NIL", "", "OK "},
+		{"DELETEACL Attic anyone", storetest.OpCommit, 0, "NIL NIL", "", "OK "},
+		{`SETMETADATA Attic (/private/comment "old")`, storetest.OpCommit, 0, "NIL NIL", "", "OK "},
+		{`SETMETADATA "" (/private/comment "mine")`, storetest.OpCommit, 0, "NIL NIL", "", "OK "},
 		{"RENAME Archive Cellar", storetest.OpCommit, 0, "NIL NIL", "", "OK "},
 		{"DELETE Cellar", storetest.OpCommit, 0, "NIL NIL", "", "OK "},
 		{"APPEND INBOX {5+}\r\nhello", storetest.OpCommit, 0, "NIL NIL", "* 2 EXISTS", "OK [APPENDUID "},

@@ -1,5 +1,7 @@
 package imapserver
 
+import "context"
+
 // subscribe is the command SUBSCRIBE (RFC 9051 6.3.7). The name need not be that
 // of a mailbox; it stays subscribed to when the mailbox goes.
 func (s *session) subscribe(*command) error { return s.setSubscription(true) }
@@ -12,7 +14,10 @@ func (s *session) setSubscription(on bool) error {
 	if !s.r.ExpectMailboxArgs(&name) {
 		return s.r.Err()
 	}
-	if err := s.account.Subscribe(s.ctx, name, on); err != nil {
+	_, err := patiently(s.ctx, s, func(ctx context.Context) (without, error) {
+		return without{}, s.account.Subscribe(ctx, name, on)
+	})
+	if err != nil {
 		return err
 	}
 	s.knowsSubscribed(name, on)
