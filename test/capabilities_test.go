@@ -55,7 +55,7 @@ func expectations(d *dialogue.Dialogue) int {
 // part of the name, unless it is a number.
 func capabilities(t *testing.T, server *peer.Server) map[string]bool {
 	t.Helper()
-	name, password := server.NewAccount(t)
+	name, password := server.NewAdministrator(t) // who is told of everything
 	all := make(map[string]bool)
 	plain, err := net.Dial("tcp", server.Plain)
 	if err != nil {

@@ -58,12 +58,16 @@ func playAll(t *testing.T, server *peer.Server) {
 }
 
 func play(t *testing.T, server *peer.Server, path string) {
-	err := dialogue.Play(t.Context(), parse(t, path), dialogue.Target{
+	target := dialogue.Target{
 		Server: server.Name, Plain: server.Plain, TLS: server.TLS, TLSConfig: server.TLSConfig(t),
 		PassOver:   passOver[server.Name],
 		NewAccount: func() (string, string) { return server.NewAccount(t) },
 		SetQuota:   server.SetQuota(t),
-	})
+	}
+	if server.Name == "postern" {
+		target.NewAdministrator = func() (string, string) { return server.NewAdministrator(t) }
+	}
+	err := dialogue.Play(t.Context(), parse(t, path), target)
 	var unfit *dialogue.Unfit
 	if errors.As(err, &unfit) && server.Name != "postern" {
 		// What another server lacks is no suite of ours that was left out.

@@ -59,6 +59,13 @@ func auditNetwork(addr netip.Addr) string {
 	return netip.PrefixFrom(addr.WithZone(""), 56).Masked().String()
 }
 
+// quotaSet records that an administrator of quotas changed an account's limits over IMAP. It is what
+// imapserver.Options.QuotaSet wants.
+func (t *auditTrail) quotaSet(ctx context.Context, q imapserver.QuotaChange) {
+	t.record(ctx, "quota-set", slog.String("by", "imap"), observe.Session(q.Session), observe.Remote(q.Remote),
+		observe.Account(q.Account), observe.Text(observe.KeyUser, q.User), observe.Text("root", q.Root), observe.Text("limits", q.Limits))
+}
+
 // granted records that somebody changed who may do what with a mailbox. It is what imapserver.Options.Granted wants.
 func (t *auditTrail) granted(ctx context.Context, g imapserver.Grant) {
 	t.record(ctx, "acl-set", slog.String("by", "imap"), observe.Session(g.Session), observe.Remote(g.Remote),

@@ -21,7 +21,7 @@ type configCheck struct{}
 // around on the machine as well, which other commands leave to the server: they may
 // be run by somebody who may not read the private key.
 func (configCheck) Run(c *commands, t *terminal) error {
-	if _, err := c.read(checkNames, checkPolicies, checkStorage, checkMachine); err != nil {
+	if _, err := c.read(checkNames, checkPolicies, checkQuotaAdministrators, checkStorage, checkMachine); err != nil {
 		return err
 	}
 	said := "there is no " + standardConfig + ": every setting has its default"

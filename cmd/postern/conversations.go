@@ -158,6 +158,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 			Accounts: s.pool, Log: s.log, Metrics: s.metrics, Limits: imapLimits(cfg), Version: version(), Metadata: &s.metadata,
 			Hostname: hostname(cfg), Finder: urlOwners{s.store.Directory(), rules}, Submitters: cfg.IMAP.Submitters, Index: s.searched(),
 			People: people{s.store.Directory(), rules}, ACLAnyone: cfg.IMAP.ACLAnyone, Granted: s.audit.granted,
+			SetsQuota: quotaAdministrators(cfg), QuotaSet: s.audit.quotaSet,
 			SessionsOf: s.policies.sessions, MayShare: s.policies.mayShare,
 			Auth:  who,
 			Rules: rulesFor(cfg), Census: &s.talk.census,

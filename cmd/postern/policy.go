@@ -127,6 +127,29 @@ func nameInPolicy(rules auth.Rules, who string) (string, error) {
 	return address.String(), nil
 }
 
+// quotaAdministrators gives who may set limits over IMAP; nil if nobody may.
+func quotaAdministrators(cfg config.Config) func(user string) bool {
+	var named []string
+	for _, who := range cfg.IMAP.QuotaAdmins {
+		if name, err := nameInPolicy(rulesOf(cfg), who); err == nil { // others were found when the configuration was read
+			named = append(named, name)
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	return policy.Rule{Accounts: named}.Concerns
+}
+
+// checkQuotaAdministrators finds those that are no addresses.
+func checkQuotaAdministrators(cfg *config.Config, note func(setting, mistake string)) {
+	for _, who := range cfg.IMAP.QuotaAdmins {
+		if _, err := nameInPolicy(rulesOf(*cfg), who); err != nil {
+			note("imap.quota_administrators", err.Error())
+		}
+	}
+}
+
 // checkPolicies finds accounts in rules that are no addresses.
 func checkPolicies(cfg *config.Config, note func(setting, mistake string)) { rulesOfPolicy(cfg, note) }
 

@@ -97,6 +97,7 @@ func (s *session) capabilities() []string {
 		case sp.announce == "" || slices.Contains(commands, sp.announce):
 		case before && !announcedBefore(sp), !before && sp.states&loggedIn == 0:
 		case sp.announce == "URLAUTH" && !s.srv.offersURLAuth():
+		case sp.announce == "QUOTASET" && !s.setsQuota():
 		case sp.announce == "STARTTLS" && !s.conn.CanUpgrade():
 		default:
 			commands = append(commands, sp.announce)

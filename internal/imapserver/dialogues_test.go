@@ -33,6 +33,8 @@ func TestDialogues(t *testing.T) {
 				TLSConfig:  w.roots,
 				NewAccount: func() (string, string) { return w.users.add(), "secret" },
 				SetQuota:   w.setQuota,
+
+				NewAdministrator: func() (string, string) { return w.users.addIn("admin.example"), "secret" },
 			})
 			if err != nil {
 				t.Fatal(err)

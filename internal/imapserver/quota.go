@@ -1,8 +1,7 @@
 package imapserver
 
 import (
-	"strings"
-
+	"postern/internal/account"
 	"postern/internal/imapwire"
 	"postern/internal/mail"
 )
@@ -27,7 +26,7 @@ func (s *session) getQuotaRoot(*command) error {
 		return nil
 	}
 	s.w.QuotaRoot(name, s.user)
-	s.writeQuota()
+	s.writeQuotaOf(s.account, s.user)
 	return nil
 }
 
@@ -37,23 +36,22 @@ func (s *session) getQuota(*command) error {
 	if !s.r.ExpectQuotaRoot(&root) {
 		return s.r.Err()
 	}
-	if !strings.EqualFold(root, s.user) {
-		return mail.Errorf(mail.NotFound, "there is no such quota root")
-	}
-	s.writeQuota()
-	return nil
+	return s.atRoot(root, func(a *account.Account, root string) error {
+		s.writeQuotaOf(a, root)
+		return nil
+	})
 }
 
 // storageUnit is what STORAGE counts in (RFC 9208 5.1), octets.
 const storageUnit = 1024
 
-// writeQuota writes a QUOTA response. Resources without a limit are not named
+// writeQuotaOf writes a QUOTA response. Resources without a limit are not named
 // (RFC 9208 4.2.1). Parts of a unit count as one, so that what is full looks it.
-func (s *session) writeQuota() {
+func (s *session) writeQuotaOf(a *account.Account, root string) {
 	units := func(octets uint64) uint64 {
 		return octets/storageUnit + min(octets%storageUnit, 1)
 	}
-	used, quota := s.account.Quota()
+	used, quota := a.Quota()
 	var resources []imapwire.QuotaResource
 	if quota.Octets != mail.Unlimited {
 		resources = append(resources, imapwire.QuotaResource{Name: "STORAGE", Usage: units(used.Octets), Limit: units(quota.Octets)})
@@ -64,5 +62,5 @@ func (s *session) writeQuota() {
 	if quota.Mailboxes != mail.Unlimited {
 		resources = append(resources, imapwire.QuotaResource{Name: "MAILBOX", Usage: used.Mailboxes, Limit: quota.Mailboxes})
 	}
-	s.w.Quota(s.user, resources)
+	s.w.Quota(root, resources)
 }

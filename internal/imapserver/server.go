@@ -66,6 +66,10 @@ type Options struct {
 	// MayShare reports whether mailboxes of an account may be shared with another, "" being everybody. nil is yes. What
 	// was shared before stays so.
 	MayShare func(owner, with string) bool
+	// SetsQuota reports whether a user may set the limits of all accounts (SETQUOTA). nil: nobody may.
+	SetsQuota func(user string) bool
+	// QuotaSet is told of every change that SETQUOTA made. It must be quick. nil is nobody.
+	QuotaSet func(context.Context, QuotaChange)
 	// Granted is told of every change that SETACL and DELETEACL made. It must be quick. nil is nobody.
 	Granted func(context.Context, Grant)
 }
@@ -91,6 +95,8 @@ type Server struct {
 	aclAnyone bool // mailboxes may be shared with "anyone"
 	granted   func(context.Context, Grant)
 
+	setsQuota  func(user string) bool
+	quotaSet   func(context.Context, QuotaChange)
 	sessionsOf func(user string) int
 	mayShare   func(owner, with string) bool
 
@@ -152,7 +158,7 @@ func New(o Options) *Server {
 		o.Census = new(Census)
 	}
 	s := &Server{
-		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, granted: o.Granted, sessionsOf: o.SessionsOf, mayShare: o.MayShare, log: o.Log, trace: o.Transcripts,
+		accounts: o.Accounts, auth: o.Auth, people: o.People, aclAnyone: o.ACLAnyone, granted: o.Granted, sessionsOf: o.SessionsOf, setsQuota: o.SetsQuota, quotaSet: o.QuotaSet, mayShare: o.MayShare, log: o.Log, trace: o.Transcripts,
 		limits: o.Limits.withDefaults(), rules: o.Rules, census: o.Census,
 		now: o.Now, version: o.Version, hostname: o.Hostname, finder: o.Finder, submitters: o.Submitters, index: o.Index,
 		table: commandTable(), features: features(), commands: make(map[string]*spec),

@@ -108,6 +108,7 @@ func commandTable() []spec {
 		{name: "SETMETADATA", states: loggedIn, reveals: true, announce: "METADATA", do: (*session).setMetadata},
 		{name: "GETQUOTA", states: loggedIn, reveals: true, announce: "QUOTA", do: (*session).getQuota},
 		{name: "GETQUOTAROOT", states: loggedIn, reveals: true, announce: "QUOTA", do: (*session).getQuotaRoot},
+		{name: "SETQUOTA", states: loggedIn, reveals: true, announce: "QUOTASET", do: (*session).setQuota},
 		{name: "APPEND", states: loggedIn, reveals: true, do: (*session).append},
 		{name: "NOTIFY", states: loggedIn, reveals: true, announce: "NOTIFY", do: (*session).setNotify},
 		{name: "RESETKEY", states: loggedIn, reveals: true, announce: "URLAUTH", do: (*session).resetKey},

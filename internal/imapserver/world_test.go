@@ -52,11 +52,13 @@ type users struct {
 }
 
 // add makes an account and gives its name.
-func (u *users) add() string {
+func (u *users) add() string { return u.addIn("example.org") }
+
+func (u *users) addIn(domain string) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	id := mail.AccountID(len(u.names) + 1)
-	name := fmt.Sprintf("user%d@example.org", id)
+	name := fmt.Sprintf("user%d@%s", id, domain)
 	u.names[name] = id
 	return name
 }
@@ -149,7 +151,7 @@ func newServer(t testing.TB, change func(*Options)) *world {
 	}
 	w.users = &users{record: record, names: map[string]mail.AccountID{"ada@example.org": 1, "bob@example.org": 2}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o := Options{Accounts: w.pool, People: w.users, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Finder: w.users, Auth: auth.New(auth.Config{
+	o := Options{Accounts: w.pool, People: w.users, SetsQuota: func(user string) bool { return user == "ada@example.org" || strings.HasSuffix(user, "@admin.example") }, Log: log, Now: w.clock.Now, Version: "1.2", Hostname: "mail.example.org", Finder: w.users, Auth: auth.New(auth.Config{
 		Directory: w.users, Cost: cheap, Now: w.clock.Now, Iterations: 10_000, ScramReady: func() bool { return true },
 	})}
 	w.index = index.New(index.Options{Pool: w.pool, Log: log, Share: 1, Least: 1, Every: 5 * time.Millisecond})

@@ -92,7 +92,7 @@ func (r Rules) For(address string) (Policy, map[Setting]string) {
 	var p Policy
 	from := map[Setting]string{}
 	for i := range r {
-		if !r[i].concerns(address) {
+		if !r[i].Concerns(address) {
 			continue
 		}
 		for _, s := range r[i].About {
@@ -113,7 +113,8 @@ func (r Rules) Concern(settings ...Setting) bool {
 	})
 }
 
-func (r *Rule) concerns(address string) bool {
+// Concerns reports whether the rule is for an account of that canonical address.
+func (r Rule) Concerns(address string) bool {
 	if r.Accounts == nil {
 		return true
 	}

@@ -23,6 +23,7 @@ type Dialogue struct {
 	Skips        map[string]string // by server: why the dialogue is not played against it
 	Mailboxes    []string          // created before the first line
 	Messages     []Message         // appended before the first line, in order
+	Administers  bool              // the main account is an administrator of quotas (SETQUOTA)
 	Quota        map[string]uint64 // limits of the main account by resource (RFC 9208 5), in force after that
 	Recent       bool              // leave \Recent to the dialogue instead of using it up beforehand
 	Steps        []Step

@@ -67,6 +67,11 @@ func (p *parser) takeKey(key, client, value string) error {
 		p.d.Mailboxes = append(p.d.Mailboxes, value)
 	case "quota":
 		return p.takeQuota(strings.Fields(value))
+	case "administers":
+		if value != "quotas" {
+			return p.errorf("administers: is quotas, or not there")
+		}
+		p.d.Administers = true
 	case "recent":
 		if value != "kept" {
 			return p.errorf("recent: is kept, or not there")

@@ -22,6 +22,9 @@ type Target struct {
 	TLSConfig *tls.Config
 	// NewAccount makes an account nobody used before.
 	NewAccount func() (name, password string)
+	// NewAdministrator makes one that may set the limits of all accounts (SETQUOTA). Nil: the server is not asked what that is
+	// needed for.
+	NewAdministrator func() (name, password string)
 	// SetQuota gives an account limits by resource (RFC 9208 5). Nil: the server is not asked what a quota is needed for.
 	SetQuota func(account string, limits map[string]uint64) error
 	// Patience is how long one line may take to come; 20 seconds where it is 0. It is a bound on failure, not a

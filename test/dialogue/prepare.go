@@ -18,7 +18,13 @@ func (p *player) prepare(ctx context.Context) error {
 		}
 	}
 	for _, account := range accounts {
-		name, password := p.target.NewAccount()
+		make := p.target.NewAccount
+		if p.d.Administers && account == mainAccount {
+			if make = p.target.NewAdministrator; make == nil {
+				return &Unfit{p.target.Server, "it has no administrators of quotas"}
+			}
+		}
+		name, password := make()
 		suffix := "." + account
 		if account == mainAccount {
 			suffix = ""

@@ -43,9 +43,23 @@ type Server struct {
 // NewAccount makes an account nobody used before and returns its name and password.
 func (s *Server) NewAccount(t testing.TB) (name, password string) {
 	t.Helper()
+	return s.newAccountIn(t, "example.org")
+}
+
+// NewAdministrator makes one that may set everybody's limits (Postern alone).
+func (s *Server) NewAdministrator(t testing.TB) (name, password string) {
+	t.Helper()
+	return s.newAccountIn(t, administrators)
+}
+
+// administrators is the domain of accounts that may set the limits of all.
+const administrators = "admin.example"
+
+func (s *Server) newAccountIn(t testing.TB, domain string) (name, password string) {
+	t.Helper()
 	s.mutex.Lock()
 	s.accounts++
-	name = fmt.Sprintf("user%d@example.org", s.accounts)
+	name = fmt.Sprintf("user%d@%s", s.accounts, domain)
 	s.mutex.Unlock()
 	s.newAccount(t, name, accountPassword)
 	return name, accountPassword

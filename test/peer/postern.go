@@ -98,6 +98,7 @@ hostname = "mail.example.org" # dialogues name it in URLs
 
 [imap]
 uid_only = true
+quota_administrators = ["@`+administrators+`"]
 
 [auth]
 failure_delay = "50ms" # tests fail often on purpose

@@ -88,6 +88,7 @@ type IMAP struct {
 	ACLAnyone    bool          `toml:"acl_anyone" doc:"Owners may share their mailboxes with \"anyone\": everybody who has an account here."`
 	MessageLimit int           `toml:"message_limit" doc:"Messages that one FETCH, STORE, SEARCH, MOVE, COPY or UID EXPUNGE works on, announced as MESSAGELIMIT (RFC 9738): of more the newest are done, and clients that do not know it miss the others. 0: any number; else at least 1000."`
 	SaveLimit    int           `toml:"save_limit" doc:"Messages that one COPY or APPEND saves, announced as SAVELIMIT. 0: any number; else at least 1000."`
+	QuotaAdmins  []string      `toml:"quota_administrators" doc:"Accounts, or domains as \"@example.org\", whose sessions may see and set the limits of all accounts (SETQUOTA, RFC 9208). Others are not told of it."`
 	UIDOnly      bool          `toml:"uid_only" doc:"Announce UIDONLY (RFC 9586). Versions of Outlook misbehave where they see it."`
 	DisabledCaps []string      `toml:"disabled_capabilities" doc:"Capabilities not to announce, for clients that stumble over them."`
 	KnownClients bool          `toml:"known_clients" doc:"Treat clients otherwise of whom it is known that they need it: see clients.md."`
@@ -202,7 +203,7 @@ func Default() Config {
 		TLS:       TLS{MinVersion: "1.3"},
 		Auth:      Auth{Remember: 10 * time.Minute, FailureDelay: 2 * time.Second, ScramIterations: 600_000},
 		Mailboxes: Mailboxes{Drafts: "Drafts", Sent: "Sent", Archive: "Archive", Junk: "Junk", Trash: "Trash"},
-		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, Submitters: []string{}, DisabledCaps: []string{}, KnownClients: true},
+		IMAP:      IMAP{Autologout: 32 * time.Minute, Sessions: 50, MaxMessage: 64 << 20, Submitters: []string{}, QuotaAdmins: []string{}, DisabledCaps: []string{}, KnownClients: true},
 		LMTP:      LMTP{MaxMessage: 64 << 20, Recipients: 1000, Detail: "+"},
 		Limits: Limits{
 			BeforeLogin: 4096, PerAddress: 32, PerNetwork: 128, Handshakes: 1024,
