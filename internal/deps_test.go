@@ -31,6 +31,7 @@ const house = `
 	1  auth            who is this
 	1  deflate         compression as it arrives, for COMPRESS
 	1  guard           which tries to sign in are looked at
+	1  oidc            is this token a provider's, and whose
 	1  policy          which of an organisation's rules hold for an account
 	1  netserver       listeners, TLS, deadlines, draining
 	1  store           the contract the store drivers keep

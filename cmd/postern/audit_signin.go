@@ -32,6 +32,9 @@ func (t *auditTrail) signedIn(ctx context.Context, try auth.Attempt) {
 	if try.Peer.Service != "" {
 		attrs = append(attrs, observe.Text(observe.KeyService, try.Peer.Service))
 	}
+	if try.As != "" {
+		attrs = append(attrs, observe.Text(observe.KeyAs, try.As))
+	}
 	if try.App != "" {
 		attrs = append(attrs, observe.Text("app_password", try.App))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ type configCheck struct{}
 // around on the machine as well, which other commands leave to the server: they may
 // be run by somebody who may not read the private key.
 func (configCheck) Run(c *commands, t *terminal) error {
-	if _, err := c.read(checkNames, checkPolicies, checkQuotaAdministrators, checkStorage, checkMachine); err != nil {
+	if _, err := c.read(checkNames, checkPolicies, checkStorage, checkTokens, checkProxies, checkQuotaAdministrators, checkMachine); err != nil {
 		return err
 	}
 	said := "there is no " + standardConfig + ": every setting has its default"
@@ -70,6 +71,13 @@ func checkMachine(cfg *config.Config, note func(setting, mistake string)) {
 		if _, err := netserver.NewCertificates(time.Now, netserver.Pair{Certificate: cfg.TLS.Certificate, Key: cfg.TLS.Key}); err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				note("tls.certificate", line)
+			}
+		}
+	}
+	for i := range cfg.Auth.OIDC {
+		if name := cfg.Auth.OIDC[i].SecretFile; name != "" {
+			if _, err := os.ReadFile(name); err != nil {
+				note(fmt.Sprintf("auth.oidc[%d].introspection_secret_file", i), err.Error())
 			}
 		}
 	}

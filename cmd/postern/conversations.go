@@ -139,7 +139,11 @@ func (s *server) converseAnew(cfg config.Config) bool {
 }
 
 // newGeneration makes the servers of a configuration over the open instance.
-func (s *server) newGeneration(cfg config.Config) *generation {
+func (s *server) newGeneration(cfg config.Config) (*generation, error) {
+	tokens, err := providersOf(cfg)
+	if err != nil {
+		return nil, err
+	}
 	rules := rulesOf(cfg)
 	agent := delivery.New(delivery.Options{
 		Pool: s.pool, Directory: deliveryDirectory{s.store.Directory()}, Notes: notes{s.store.Shelf()},
@@ -151,6 +155,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 		Guard:    loginGuard{s.guard}, FailureDelay: cfg.Auth.FailureDelay,
 		Iterations: cfg.Auth.ScramIterations, ScramReady: s.scram.ready.Load, SaltKey: s.scram.saltKey,
 		Used: s.uses.used, Watch: s.audit.signedIn, Permit: s.policies.maySignIn,
+		Tokens: tokens, MayActAs: mayActAs(proxiesOf(&cfg, func(string, string) {})),
 	})
 	return &generation{
 		auth: authserver.New(authserver.Options{Auth: who, Log: s.log}),
@@ -167,7 +172,7 @@ func (s *server) newGeneration(cfg config.Config) *generation {
 			Hostname: hostname(cfg), Log: s.log, Deliverer: agent,
 			Limits: lmtpserver.Limits{Message: int64(cfg.LMTP.MaxMessage), Recipients: cfg.LMTP.Recipients},
 		}),
-	}
+	}, nil
 }
 
 func imapLimits(cfg config.Config) imapserver.Limits {

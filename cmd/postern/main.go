@@ -142,7 +142,7 @@ const standardConfig = "/etc/postern/postern.toml"
 
 // configuration reads what the flags name.
 func (c *commands) configuration() (config.Config, error) {
-	return c.read(checkNames, checkPolicies, checkQuotaAdministrators, checkStorage)
+	return c.read(checkNames, checkPolicies, checkStorage, checkTokens, checkProxies, checkQuotaAdministrators)
 }
 
 // read reads what the flags name, with checks beyond the file's own.

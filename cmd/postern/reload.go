@@ -58,14 +58,20 @@ func (s *server) reload(reread func() (config.Config, error)) error {
 	if err := s.audit.reopen(cfg.Audit.File); err != nil {
 		return err
 	}
+	var next *generation
+	if s.converseAnew(cfg) {
+		if next, err = s.newGeneration(cfg); err != nil {
+			return err
+		}
+	}
 	if err := s.listen(cfg); err != nil {
 		return err
 	}
 	if err := s.certs.Use(pair); err != nil {
 		return err
 	}
-	if s.converseAnew(cfg) {
-		s.talk.replace(s.newGeneration(cfg))
+	if next != nil {
+		s.talk.replace(next)
 	}
 	s.rules.set(rulesOf(cfg))
 	s.policies.set(rulesOfPolicy(&cfg, func(string, string) {}))

@@ -151,7 +151,11 @@ func newServer(cfg config.Config, log *logbook, metrics *observe.Registry, inher
 	if s.scram, err = openScram(context.Background(), s.store); err != nil {
 		return nil, errors.Join(err, s.instance.close(), s.net.Shutdown(context.Background()))
 	}
-	s.talk.replace(s.newGeneration(cfg))
+	first, err := s.newGeneration(cfg)
+	if err != nil {
+		return nil, errors.Join(err, s.instance.close(), s.net.Shutdown(context.Background()))
+	}
+	s.talk.replace(first)
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go s.certs.Watch(watching, certificateWatch, s.tellCertificate)

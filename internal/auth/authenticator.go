@@ -45,6 +45,11 @@ type Identity struct {
 
 	App      uint64 // the app password's ID; 0: it was the account's own password
 	ReadOnly bool   // nothing may be changed
+
+	// By is who signed in where they act as another, by a right of their own; 0: they are who they are.
+	By mail.AccountID
+
+	Expires time.Time // when the token ends with which they signed in; zero: never, or it was none
 }
 
 // Peer is who tries to sign in, as far as the connection tells.
@@ -91,6 +96,8 @@ type Attempt struct {
 	Result    Result
 	Verdict   string // the guard's, "" if it was not asked
 	Given     string // what was given as a name, whatever it was: people type passwords there, so it is not for a log
+	As        string // the account they act as by a right of theirs; "" if it is their own
+	Detail    string // what was wrong with a token, for the log
 	App       string // the name of the app password that was given; "" if it was none
 }
 
@@ -112,6 +119,13 @@ type Config struct {
 	// third on a connection two and a half times that. 0 is at once, which is for
 	// tests: DefaultFailureDelay is for the world.
 	FailureDelay time.Duration
+
+	// MayActAs is asked whether somebody who has proved who they are may act as another, both by their accounts' names: so a
+	// webmail server reads for its users. It must be quick. nil is no.
+	MayActAs func(who, as string, try *Attempt) bool
+
+	// Tokens says whose an access token is, for OAUTHBEARER and XOAUTH2. nil is that there are none.
+	Tokens Tokens
 
 	// Used is told when an app password was used. It must be quick. nil is nobody.
 	Used func(ctx context.Context, id Identity, at time.Time)
@@ -158,6 +172,7 @@ type Authenticator struct {
 	now       func() time.Time
 	watch     func(context.Context, Attempt)
 	permit    func(name string, try *Attempt, strong bool) bool
+	mayActAs  func(who, as string, try *Attempt) bool
 
 	guard        Guard
 	failureDelay time.Duration
@@ -166,6 +181,7 @@ type Authenticator struct {
 	iterations   int
 	scramReady   func() bool
 	saltKey      []byte
+	tokens       Tokens
 	used         func(context.Context, Identity, time.Time)
 
 	results        *observe.CounterSet
@@ -201,6 +217,9 @@ func New(cfg Config) *Authenticator {
 	if cfg.Permit == nil {
 		cfg.Permit = func(string, *Attempt, bool) bool { return true }
 	}
+	if cfg.MayActAs == nil {
+		cfg.MayActAs = func(string, string, *Attempt) bool { return false }
+	}
 	if cfg.SaltKey == nil {
 		cfg.SaltKey = make([]byte, 32)
 		rand.Read(cfg.SaltKey)
@@ -209,9 +228,9 @@ func New(cfg Config) *Authenticator {
 	return &Authenticator{
 		directory: cfg.Directory, rules: cfg.Rules, cost: cfg.Cost, dummy: newHash(cfg.Cost, "dummy"),
 		hashing: newHashing(cfg.Hashes, cfg.Queue), memory: newMemory(cfg.Remember, maxRemembered),
-		log: cfg.Log, now: cfg.Now, watch: cfg.Watch, permit: cfg.Permit,
+		log: cfg.Log, now: cfg.Now, watch: cfg.Watch, permit: cfg.Permit, mayActAs: cfg.MayActAs,
 		guard: cfg.Guard, failureDelay: cfg.FailureDelay, matches: cfg.Matches,
-		iterations: cfg.Iterations, scramReady: cfg.ScramReady, saltKey: cfg.SaltKey, used: cfg.Used,
+		iterations: cfg.Iterations, scramReady: cfg.ScramReady, saltKey: cfg.SaltKey, tokens: cfg.Tokens, used: cfg.Used,
 		results: m.CounterBy("postern_logins_total", "Attempts to sign in, by result.", "result",
 			string(Accepted), string(UnknownUser), string(WrongPassword), string(Disabled), string(NotAuthorized), string(Malformed), string(Busy), string(Refused), string(NotGood), string(NotPermitted)),
 		hashes: m.Counter("postern_password_hashes_total", "Password hashes computed."),
@@ -241,9 +260,8 @@ func (a *Authenticator) attempt(ctx context.Context, peer Peer, mechanism, authz
 	begun := time.Now()
 	try := Attempt{Time: a.now(), Peer: peer, Mechanism: mechanism}
 	id, err := a.verify(ctx, &try, user, password)
-	if err == nil && !a.mayAct(authzid, try.User, id.Name) {
-		id, err = Identity{}, notAuthorized()
-		try.Result = NotAuthorized
+	if err == nil {
+		id, err = a.actAs(ctx, &try, authzid, id)
 	}
 	a.report(ctx, try, user, err)
 	if err != nil {
@@ -260,6 +278,30 @@ func (a *Authenticator) mayAct(authzid, user, name string) bool {
 	}
 	as, err := a.rules.Parse(authzid)
 	return err == nil && (as.String() == user || as.String() == name)
+}
+
+// actAs gives the identity that somebody who signed in has as authzid: their own, or that of another whom they have
+// the right to act as. Whether there is such an account is told to nobody who has not.
+func (a *Authenticator) actAs(ctx context.Context, try *Attempt, authzid string, id Identity) (Identity, error) {
+	if a.mayAct(authzid, try.User, id.Name) {
+		return id, nil
+	}
+	as, err := a.rules.Parse(authzid)
+	var other Entry
+	if err == nil {
+		other, err = a.directory.SignIn(ctx, as.String())
+	}
+	switch {
+	case err != nil && mail.KindOf(err) != mail.NotFound && mail.KindOf(err) != mail.Invalid:
+		try.Result = Busy
+		return Identity{}, mail.Wrap(err, mail.Unavailable, "users cannot be looked up at this moment")
+	case err != nil || other.Disabled || !a.mayActAs(id.Name, other.Name, try):
+		try.Result = NotAuthorized
+		return Identity{}, notAuthorized()
+	}
+	try.As = other.Name
+	id.By, id.Account, id.Name = id.Account, other.Account, other.Name
+	return id, nil
 }
 
 func notAuthorized() error {
@@ -463,6 +505,12 @@ func (a *Authenticator) report(ctx context.Context, try Attempt, user string, er
 		slog.String(observe.KeyMechanism, try.Mechanism), slog.String(observe.KeyReason, string(try.Result))}
 	if try.Peer.Service != "" {
 		attrs = append(attrs, observe.Text(observe.KeyService, try.Peer.Service))
+	}
+	if try.As != "" {
+		attrs = append(attrs, observe.Text(observe.KeyAs, try.As))
+	}
+	if try.Detail != "" {
+		attrs = append(attrs, observe.Text(observe.KeyDetail, try.Detail))
 	}
 	if try.Verdict != "" {
 		attrs = append(attrs, slog.String(observe.KeyGuard, try.Verdict))

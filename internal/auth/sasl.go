@@ -32,6 +32,9 @@ func (a *Authenticator) Mechanisms(peer Peer) []string {
 		}
 		all = append(all, mechScram)
 	}
+	if a.tokens != nil {
+		all = append(all, mechBearer, mechXOAuth2)
+	}
 	return append(all, "PLAIN", "LOGIN")
 }
 
@@ -45,6 +48,10 @@ func (a *Authenticator) Start(name string, peer Peer) (Mechanism, error) {
 		return &login{auth: a, peer: peer}, nil
 	case mechScram, mechScramPlus:
 		return a.startScram(name, peer)
+	case mechBearer, mechXOAuth2:
+		if a.tokens != nil {
+			return &bearer{auth: a, peer: peer, name: name}, nil
+		}
 	}
 	return nil, mail.Errorf(mail.Cannot, "authentication mechanism not supported")
 }

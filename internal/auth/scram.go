@@ -255,18 +255,22 @@ func (x *scramExchange) final(ctx context.Context, message string) ([]byte, *Ide
 		outcome = CheckedRight
 	}
 	ruling.Settle(outcome)
-	failure := failed()
+	id := Identity{Account: x.entry.Account, Name: x.entry.Name}
+	if outcome == CheckedRight && !ruling.Refuse {
+		var err error
+		if id, err = a.actAs(ctx, &x.try, x.conv.AuthzID(), id); err != nil {
+			return nil, nil, x.fail(ctx, err)
+		}
+	}
 	switch {
 	case right && !permitted:
 		x.try.Result = NotPermitted
 	case outcome == CheckedRight && ruling.Refuse:
 		x.try.Result = Refused
-	case outcome == CheckedRight && !a.mayAct(x.conv.AuthzID(), x.try.User, x.entry.Name):
-		x.try.Result, failure = NotAuthorized, notAuthorized()
 	case outcome == CheckedRight:
 		x.try.Result = Accepted
 		a.report(ctx, x.try, x.user, nil)
-		x.id = &Identity{Account: x.entry.Account, Name: x.entry.Name}
+		x.id = &id
 		return []byte(answer), nil, nil
 	case x.entry.Account == 0:
 		x.try.Result = UnknownUser
@@ -275,7 +279,7 @@ func (x *scramExchange) final(ctx context.Context, message string) ([]byte, *Ide
 	default:
 		x.try.Result = WrongPassword
 	}
-	return nil, nil, x.fail(ctx, failure)
+	return nil, nil, x.fail(ctx, failed())
 }
 
 // fail reports a failure and waits as long as after any other.

@@ -31,7 +31,7 @@ const handshakeTime = time.Minute
 
 // offered are the mechanisms that work from afar, with what the protocol calls their kind. Others need
 // to know of the connection what cannot be told here.
-var offered = map[string]string{"PLAIN": plaintext, "LOGIN": plaintext, "SCRAM-SHA-256": "mutual-auth"}
+var offered = map[string]string{"PLAIN": plaintext, "LOGIN": plaintext, "SCRAM-SHA-256": "mutual-auth", "OAUTHBEARER": plaintext, "XOAUTH2": plaintext}
 
 const plaintext = "plaintext"
 

@@ -3,6 +3,7 @@ package imapserver
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"postern/internal/auth"
 	"postern/internal/imapwire"
@@ -96,8 +97,12 @@ func (s *session) signIn(c *command, id auth.Identity) error {
 	}
 	s.account, s.user, s.readOnly = acc, id.Name, id.ReadOnly
 	s.app.Store(id.App)
+	s.by.Store(uint64(id.By))
 	s.accountID.Store(uint64(id.Account))
 	s.state = authenticated
+	if !id.Expires.IsZero() { // who may come in until then does not stay for longer
+		s.expiry = time.AfterFunc(time.Until(id.Expires), func() { s.link.raise(sessionRevoked) })
+	}
 	s.findRules()
 	if err := s.conn.Authenticated(); err != nil {
 		return s.lost(err)

@@ -196,7 +196,7 @@ func LastWords(ref observe.Ref) string {
 	return fmt.Sprintf("* BYE [SERVERBUG] something went wrong here (ref %s)\r\n", ref)
 }
 
-// Revoke ends every session of an account: its password was changed, or it was
+// Revoke ends every session of an account, and those in which it acts as another: its password was changed, or it was
 // disabled or removed. Each says BYE as soon as it has finished the command it
 // is at; waiting ones do at once.
 func (s *Server) Revoke(id mail.AccountID) { s.revoke(id, 0) }
@@ -209,7 +209,8 @@ func (s *Server) revoke(id mail.AccountID, app uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sess := range s.sessions {
-		if mail.AccountID(sess.accountID.Load()) == id && (app == 0 || sess.app.Load() == app) {
+		theirs := mail.AccountID(sess.accountID.Load()) == id || mail.AccountID(sess.by.Load()) == id
+		if theirs && (app == 0 || sess.app.Load() == app) {
 			sess.link.raise(sessionRevoked)
 		}
 	}

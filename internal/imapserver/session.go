@@ -46,6 +46,7 @@ type session struct {
 	rules      []*Rule // that the session is under
 	account    *account.Account
 	accountID  atomic.Uint64      // of account; 0 before login
+	by         atomic.Uint64      // the account that signed in, where it acts as another; 0: it is its own
 	app        atomic.Uint64      // the app password that signed in; 0: none did
 	readOnly   bool               // nothing may be changed: who signed in may only read
 	held       []*account.Account // of others, opened by the command under way
@@ -56,9 +57,10 @@ type session struct {
 	compare    mail.Comparator    // what SEARCH, SORT and THREAD compare texts by
 
 	draining <-chan struct{}
-	begun    time.Time // when the session began, by the wall clock
-	nobody   time.Time // since when nobody is signed in, while that is so
-	active   time.Time // when the last command ended: autologout counts from here
+	begun    time.Time   // when the session began, by the wall clock
+	nobody   time.Time   // since when nobody is signed in, while that is so
+	expiry   *time.Timer // ends the session with the token it was begun with; nil: there is none
+	active   time.Time   // when the last command ended: autologout counts from here
 
 	guesses, bad, badInRow int
 	badSignedIn            int // of bad, those up to the last UNAUTHENTICATE

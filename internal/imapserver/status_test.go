@@ -29,7 +29,7 @@ func TestStatusPage(t *testing.T) {
 		t.Fatalf("the page was not understood: %v", said)
 	}
 
-	w := newWorld(t, nil)
+	w := newWorld(t, withTokens)
 	var announced []string
 	for _, setting := range []string{"starttls", "tls"} {
 		c := w.dial(setting)

@@ -33,6 +33,10 @@ func (s *session) unauthenticate(c *command) error {
 
 // signOut lets go of the account, if there is one.
 func (s *session) signOut() {
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
+	}
 	s.stopNotify()
 	s.deselect()
 	s.forgetMetadata()
@@ -53,6 +57,7 @@ func (s *session) reset() {
 	s.findRules()
 	s.accountID.Store(0)
 	s.app.Store(0)
+	s.by.Store(0)
 	s.readOnly = false
 	s.compare = mail.Comparator{}
 	s.utf8, s.rev2, s.utf8Accept, s.condstore, s.qresync = false, false, false, false, false

@@ -16,6 +16,7 @@ const (
 	KeyRemote    = "remote"    // the client's address and port, or "unix"
 	KeyAccount   = "account"   // the account's ID
 	KeyUser      = "user"      // the name given at login, as the client sent it
+	KeyAs        = "as"        // the account that somebody acts as who signed in as another
 	KeyMailbox   = "mailbox"   // a mailbox name
 	KeyCommand   = "command"   // the command under way, from our table, never the client's spelling
 	KeyMechanism = "mechanism" // SASL mechanism or LOGIN
@@ -40,6 +41,7 @@ const (
 	KeyCount     = "count"     // how many, of what the message names
 	KeySize      = "size"      // size in bytes of what the message names
 	KeyReason    = "reason"    // why something was refused or ended, from a closed list
+	KeyDetail    = "detail"    // more about that, in words
 	KeyDelivery  = "delivery"  // names a delivery, as its Received field does
 	KeyDelivered = "delivered" // recipients a session delivered to
 	KeyRefused   = "refused"   // recipients a session could not deliver to

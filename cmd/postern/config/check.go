@@ -73,6 +73,8 @@ func (c *Config) check(r *reader) {
 	atLeast("quota.messages", int64(c.Quota.Messages), 0, "")
 	atLeast("quota.mailboxes", int64(c.Quota.Mailboxes), 0, "")
 	c.checkPolicies(r)
+	c.checkOIDC(r)
+	c.checkProxies(r)
 	c.checkListeners(r, "listen.imaps", c.Listen.IMAPS)
 	c.checkListeners(r, "listen.imap", c.Listen.IMAP)
 	c.checkListeners(r, "listen.lmtp", c.Listen.LMTP)

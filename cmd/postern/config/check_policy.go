@@ -7,7 +7,7 @@ import (
 )
 
 // Mechanisms are those that a policy can name: all that somebody can sign in by, LOGIN standing for the command too.
-var Mechanisms = []string{"LOGIN", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}
+var Mechanisms = []string{"LOGIN", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER", "XOAUTH2"}
 
 // checkPolicies finds what is well-formed in a rule and still wrong.
 func (c *Config) checkPolicies(r *reader) {

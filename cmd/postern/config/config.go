@@ -61,6 +61,8 @@ type Auth struct {
 	Remember        time.Duration `toml:"remember" doc:"How long a verified password is remembered (in memory, under a keyed hash), so that a client with five connections costs one hash."`
 	FailureDelay    time.Duration `toml:"failure_delay" doc:"How long after its beginning a failed login is answered, whatever the reason; the third on a connection two and a half times that."`
 	ScramIterations int           `toml:"scram_iterations" doc:"How often a client hashes its password to sign in by SCRAM-SHA-256, for passwords that are set from now on; at least 10000. SCRAM is announced once every account has keys for it: they are made when a password is set, and when somebody signs in with one."`
+	OIDC            []OIDC        `toml:"oidc" doc:"OpenID Connect providers whose access tokens let people in, by OAUTHBEARER and XOAUTH2 (docs/tokens.md): [[auth.oidc]], any number of times."`
+	Proxy           []Proxy       `toml:"proxy" doc:"Rights to sign in as others, by PLAIN or SCRAM with an authorization identity (docs/policy.md): [[auth.proxy]], any number of times. Nobody has one unless given."`
 }
 
 // Mailboxes are the names of the mailboxes of a new account.

@@ -113,13 +113,21 @@ func TestSmallMistakes(t *testing.T) {
 		"hostname = \"mail.example.org\\r\\nX: y\"": `f:1: hostname: "mail.example.org\r\nX: y" is no host name: letters, digits, hyphens and dots, as in "mail.example.org"`,
 		"hostname = \"mx-1.example.org\"":           "",
 
-		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\n[[listen.imaps]]\naddress = \"127.0.0.1:1\"": "f:2: listen.imap.address: another listener has 127.0.0.1:1 already",
-		"[[listen.imap]]\naddress = \"127.0.0.1:0\"\n[[listen.imaps]]\naddress = \"127.0.0.1:0\"": "",
-		"[[listen.imap]]\naddress = \"unix:/x\"\nmode = \"0600\"":                                 "",
-		"[[listen.auth]]\naddress = \"unix:/x\"\nmode = \"0600\"\nplaintext = true":               "",
-		"[[listen.auth]]\naddress = \":12345\"":                                                   "f:2: listen.auth :12345: whoever may ask is believed and not encrypted, so it needs a Unix socket, a loopback address, or networks",
-		"[[listen.lmtp]]\naddress = \"unix:/x\"\n[[listen.auth]]\naddress = \"unix:/x\"":          "f:4: listen.auth.address: another listener has unix:/x already",
-		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\nmode = \"0600\"":                             "f:3: listen.imap.mode: 127.0.0.1:1 is no Unix socket of Postern's; leave it out",
+		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\n[[listen.imaps]]\naddress = \"127.0.0.1:1\"":          "f:2: listen.imap.address: another listener has 127.0.0.1:1 already",
+		"[[listen.imap]]\naddress = \"127.0.0.1:0\"\n[[listen.imaps]]\naddress = \"127.0.0.1:0\"":          "",
+		"[[listen.imap]]\naddress = \"unix:/x\"\nmode = \"0600\"":                                          "",
+		"[[listen.auth]]\naddress = \"unix:/x\"\nmode = \"0600\"\nplaintext = true":                        "",
+		"[[auth.oidc]]\nissuer = \"https://login.example.org\"\naudience = [\"imap\"]\nscope = \"imap\"":   "",
+		"[[auth.oidc]]\nissuer = \"http://127.0.0.1:8080/realm\"\naudience = [\"imap\"]\nscope = \"imap\"": "",
+		"[[auth.oidc]]\nissuer = \"http://login.example.org\"\nclaim = \"\"\nintrospection_client = \"x\"": `f:1: auth.oidc.audience: without one, tokens for any other service of the provider would let people in
+f:1: auth.oidc.scope: without one, tokens that are not for mail would let people in
+f:2: auth.oidc.issuer: "http://login.example.org": whoever can change what comes from there signs in as anybody, so it begins with https://
+f:3: auth.oidc.claim: a claim is needed, as in "email"
+f:4: auth.oidc.introspection_client and auth.oidc.introspection_secret_file go together: one of them is missing`,
+		"[[auth.oidc]]\nissuer = \"login.example.org\"\naudience = [\"imap\"]\nscope = \"imap\"": `f:2: auth.oidc.issuer: "login.example.org" is no URL as in "https://login.example.org"`,
+		"[[listen.auth]]\naddress = \":12345\"":                                                  "f:2: listen.auth :12345: whoever may ask is believed and not encrypted, so it needs a Unix socket, a loopback address, or networks",
+		"[[listen.lmtp]]\naddress = \"unix:/x\"\n[[listen.auth]]\naddress = \"unix:/x\"":         "f:4: listen.auth.address: another listener has unix:/x already",
+		"[[listen.imap]]\naddress = \"127.0.0.1:1\"\nmode = \"0600\"":                            "f:3: listen.imap.mode: 127.0.0.1:1 is no Unix socket of Postern's; leave it out",
 	} {
 		got := ""
 		if _, err := Parse("f", []byte(file)); err != nil {

@@ -331,6 +331,7 @@ func elementDefault(t reflect.Type) reflect.Value {
 // elementDefaults are those that are not zero.
 var elementDefaults = map[reflect.Type]func() any{
 	reflect.TypeFor[Listener](): func() any { return listenerDefault() },
+	reflect.TypeFor[OIDC]():     func() any { return OIDC{Claim: "email"} },
 	reflect.TypeFor[Rule]():     func() any { return ruleDefault() },
 }
 
