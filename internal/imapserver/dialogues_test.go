@@ -16,7 +16,10 @@ func TestDialogues(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no dialogues: %v", err)
 	}
-	w := newWorld(t, func(o *Options) { o.Rules = KnownClients() })
+	w := newWorld(t, func(o *Options) {
+		o.Rules = KnownClients()
+		withTokens(o)
+	})
 	w.keepIndex()
 	for _, path := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".dialogue"), func(t *testing.T) {
