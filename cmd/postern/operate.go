@@ -114,8 +114,7 @@ type operateCommand struct {
 // Run runs the operation: its arguments are the first line of the input, its body
 // the rest, its answer lines of JSON.
 func (o operateCommand) Run(ctx context.Context, c *commands, t *terminal) error {
-	op, known := operations[o.Name]
-	if !known {
+	if _, known := operations[o.Name]; !known {
 		return setupErrorf("there is no operation %s", o.Name)
 	}
 	cfg, err := c.configuration()
@@ -132,7 +131,7 @@ func (o operateCommand) Run(ctx context.Context, c *commands, t *terminal) error
 		return errors.Join(err, in.close())
 	}
 	encode := json.NewEncoder(t.out)
-	err = op(ctx, in, args, body, &answer{func(l answerLine) error { return encode.Encode(l) }})
+	err = in.perform(ctx, o.Name, args, body, &answer{func(l answerLine) error { return encode.Encode(l) }})
 	err = errors.Join(err, in.close())
 	if err != nil {
 		return encode.Encode(answerLine{Failed: err.Error(), Kind: mail.KindOf(err).String()})
