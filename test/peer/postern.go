@@ -23,8 +23,15 @@ const RaceVariable = "POSTERN_TEST_RACE"
 // the test's own.
 func Postern(t testing.TB) *Server {
 	t.Helper()
-	return PosternWith(t, "")
+	return PosternWith(t, dialogueSettings)
 }
+
+// dialogueSettings turn on what is off unless somebody wants it.
+const dialogueSettings = `
+[imap]
+uid_only = true
+quota_administrators = ["@` + administrators + `"]
+`
 
 // PosternWith is Postern with more settings: whole tables of a configuration that the tests' own does not have.
 func PosternWith(t testing.TB, settings string) *Server {
@@ -97,10 +104,6 @@ func (s *Server) SetQuota(t testing.TB) func(account string, limits map[string]u
 func posternConfig(data, certFile, keyFile, imap, imaps, lmtp string) string {
 	return fmt.Sprintf(`data = %q
 hostname = "mail.example.org" # dialogues name it in URLs
-
-[imap]
-uid_only = true
-quota_administrators = ["@`+administrators+`"]
 
 [auth]
 failure_delay = "50ms" # tests fail often on purpose

@@ -30,6 +30,15 @@ func (fs *logFS) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) 
 	return fs.watched(to, f, err)
 }
 
+// OpenDir implements vfs.FS. A log file that its directory may forget is as good as none, and pebble panics there too.
+func (fs *logFS) OpenDir(name string) (vfs.File, error) {
+	d, err := fs.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &logDir{File: d, fs: fs, name: name}, nil
+}
+
 // Unwrap implements vfs.FS.
 func (fs *logFS) Unwrap() vfs.FS { return fs.FS }
 
@@ -46,6 +55,22 @@ func (fs *logFS) watched(name string, f vfs.File, err error) (vfs.File, error) {
 func (fs *logFS) told(name string, err error) error {
 	if err != nil && fs.watch.Load() {
 		fs.failed("its log %s: %v", name, err)
+	}
+	return err
+}
+
+// logDir is the directory of pebble's files.
+type logDir struct {
+	vfs.File
+	fs   *logFS
+	name string
+}
+
+// Sync implements vfs.File.
+func (d *logDir) Sync() error {
+	err := d.File.Sync()
+	if err != nil && d.fs.watch.Load() {
+		d.fs.failed("its directory %s: %v", d.name, err)
 	}
 	return err
 }
