@@ -130,11 +130,13 @@ func (s *session) hidden(capability string) bool {
 	})
 }
 
-// ruleNames lists the rules that the session is under, for the log.
+// ruleNames lists the rules that the session is under, for the log, but those that everybody is under.
 func (s *session) ruleNames() string {
-	names := make([]string, len(s.rules))
-	for i, r := range s.rules {
-		names[i] = r.Name
+	var names []string
+	for _, r := range s.rules {
+		if len(r.Listeners)+len(r.Accounts)+len(r.Clients)+len(r.First)+len(r.TLS) > 0 {
+			names = append(names, r.Name)
+		}
 	}
 	return strings.Join(names, "; ")
 }
